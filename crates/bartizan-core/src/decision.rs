@@ -1,0 +1,184 @@
+//! What the engine decides about a request.
+
+use alloc::{boxed::Box, string::String, vec::Vec};
+use core::net::IpAddr;
+
+use crate::{Engine, Reason, Reply, Scheme, policy::CredentialKind};
+
+/// The engine's answer to a request's head.
+#[derive(Debug)]
+pub enum Decision {
+    /// The request goes on to the handler, with what the grant says.
+    Allow(Grant),
+    /// Bartizan answers itself: a preflight, a health check, a redirect to https.
+    Respond(Reply),
+    /// The request is refused.
+    Deny(Denial),
+}
+
+/// A refusal: why, and the finished response that says so.
+#[derive(Clone, Debug)]
+pub struct Denial {
+    pub(crate) reason: Reason,
+    pub(crate) request_id: RequestId,
+    pub(crate) reply: Reply,
+}
+
+impl Denial {
+    /// Why.
+    pub const fn reason(&self) -> &Reason {
+        &self.reason
+    }
+
+    /// The id that the client was told, to be found in the log.
+    pub const fn request_id(&self) -> RequestId {
+        self.request_id
+    }
+
+    /// What the client gets.
+    pub const fn reply(&self) -> &Reply {
+        &self.reply
+    }
+
+    /// What the client gets, owned.
+    pub fn into_reply(self) -> Reply {
+        self.reply
+    }
+}
+
+/// 64 random bits that name a refusal to the client and in the log, written as 16 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RequestId(pub u64);
+
+impl core::fmt::Display for RequestId {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// A step of an [`Evaluation`](crate::Evaluation).
+#[derive(Debug)]
+pub enum Step {
+    /// The engine asks; answer with [`supply`](crate::Evaluation::supply).
+    Need(Query),
+    /// The engine needs a form field of the body: buffer at most `limit` bytes of it, answer with
+    /// [`supply_form`](crate::Evaluation::supply_form), and replay them to the handler byte for byte.
+    NeedForm {
+        /// In bytes.
+        limit: usize,
+    },
+    /// It has decided.
+    Done(Decision),
+}
+
+/// What the engine asks of what stands behind it.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Query {
+    /// Who presents this credential?
+    Principal(Credential),
+}
+
+/// A credential as the client presented it. It has no way to be shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credential {
+    pub(crate) kind: CredentialKind,
+    pub(crate) secret: Box<[u8]>,
+}
+
+impl Credential {
+    /// What kind it claims to be.
+    pub const fn kind(&self) -> CredentialKind {
+        self.kind
+    }
+
+    /// The secret itself: the value of the session cookie, the token, the key.
+    pub fn expose(&self) -> &[u8] {
+        &self.secret
+    }
+}
+
+impl core::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Credential({:?}, [redacted])", self.kind)
+    }
+}
+
+impl core::fmt::Debug for Query {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self::Principal(credential) = self;
+        write!(f, "Principal({credential:?})")
+    }
+}
+
+/// The answer to a [`Query`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Answer {
+    /// The credential is good, and this is whose.
+    Principal(Principal),
+    /// There is no such credential, or not any more.
+    Unknown,
+    /// Whoever should know cannot be asked now; the request is refused with `store.unavailable`.
+    Unavailable,
+}
+
+/// Who makes a request, after the credential was verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// The subject, as the credential names it.
+    pub subject: Box<str>,
+    /// What kind of credential it was.
+    pub kind: CredentialKind,
+    /// The scopes that come with it.
+    pub scopes: Vec<Box<str>>,
+}
+
+/// A request that may go on to its handler, and what goes with it.
+///
+/// Only the engine makes one; it keeps the engine that decided, so that a reload never mixes two policies in
+/// one request.
+#[derive(Debug)]
+pub struct Grant {
+    pub(crate) engine: Engine,
+    pub(crate) context: Context,
+    pub(crate) principal: Option<Box<Principal>>,
+    pub(crate) reports: Vec<Reason>,
+}
+
+/// What the response side has to know about the request; plain data.
+#[derive(Clone, Debug)]
+pub(crate) struct Context {
+    pub(crate) route: u16,
+    pub(crate) client_ip: Option<IpAddr>,
+    pub(crate) scheme: Scheme,
+}
+
+/// A form field, or that there was none: the answer to [`Step::NeedForm`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Form {
+    /// The buffered prefix of the body.
+    pub body: Vec<u8>,
+    /// Whether the body went on beyond `limit`.
+    pub truncated: bool,
+}
+
+/// Where a policy is used: what the surface knows and the policy cannot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deployment {
+    /// The address that is listened on, if this surface listens.
+    pub listen: Option<core::net::SocketAddr>,
+    /// Whether the listener speaks TLS itself.
+    pub tls: bool,
+    /// Whether the development profile was chosen: hints reach the client, http origins are allowed.
+    pub development: bool,
+}
+
+/// Something in the policy that works and is probably not meant; `bartizan check` shows them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// Where: `origin.trusted[1]`.
+    pub path: String,
+    /// What, and what to do.
+    pub message: String,
+}

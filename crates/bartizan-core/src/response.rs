@@ -1,0 +1,220 @@
+//! What the engine is told about a response, and what it wants done to it.
+
+use alloc::{boxed::Box, vec::Vec};
+
+use arrayvec::ArrayVec;
+
+/// A response's head, as the handler or upstream made it.
+#[derive(Clone, Copy, Debug)]
+pub struct ResponseHead<H> {
+    /// The status code, 100 to 599.
+    pub status: u16,
+    /// The headers: name and value as bytes, in order; names in any case.
+    pub headers: H,
+}
+
+/// Declares the response headers that the engine knows by name.
+macro_rules! response_headers {
+    ($( $(#[$doc:meta])* $variant:ident = $name:literal; )+) => {
+        /// A response header that the engine reads, sets or removes.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        #[non_exhaustive]
+        pub enum ResponseHeader { $( $(#[$doc])* #[doc = concat!("`", $name, "`")] $variant, )+ }
+
+        impl ResponseHeader {
+            /// All of them.
+            pub const ALL: &[Self] = &[ $( Self::$variant, )+ ];
+
+            /// The name in lower case, as HTTP/2 and `HeaderMap` write it.
+            pub const fn as_str(self) -> &'static str { match self { $( Self::$variant => $name, )+ } }
+        }
+    };
+}
+
+response_headers! {
+    Vary = "vary";
+    Allow = "allow";
+    Server = "server";
+    Location = "location";
+    SetCookie = "set-cookie";
+    RetryAfter = "retry-after";
+    ContentType = "content-type";
+    CacheControl = "cache-control";
+    XPoweredBy = "x-powered-by";
+    XAspnetVersion = "x-aspnet-version";
+    XFrameOptions = "x-frame-options";
+    ContentLength = "content-length";
+    ContentEncoding = "content-encoding";
+    ReferrerPolicy = "referrer-policy";
+    ClearSiteData = "clear-site-data";
+    XXssProtection = "x-xss-protection";
+    PermissionsPolicy = "permissions-policy";
+    ContentDisposition = "content-disposition";
+    OriginAgentCluster = "origin-agent-cluster";
+    XContentTypeOptions = "x-content-type-options";
+    WwwAuthenticate = "www-authenticate";
+    StrictTransportSecurity = "strict-transport-security";
+    ContentSecurityPolicy = "content-security-policy";
+    ContentSecurityPolicyReportOnly = "content-security-policy-report-only";
+    CrossOriginOpenerPolicy = "cross-origin-opener-policy";
+    CrossOriginResourcePolicy = "cross-origin-resource-policy";
+    XPermittedCrossDomainPolicies = "x-permitted-cross-domain-policies";
+    AccessControlAllowOrigin = "access-control-allow-origin";
+    AccessControlAllowCredentials = "access-control-allow-credentials";
+    AccessControlAllowMethods = "access-control-allow-methods";
+    AccessControlAllowHeaders = "access-control-allow-headers";
+    AccessControlExposeHeaders = "access-control-expose-headers";
+    AccessControlMaxAge = "access-control-max-age";
+    AccessControlAllowPrivateNetwork = "access-control-allow-private-network";
+}
+
+impl ResponseHeader {
+    /// The header of this name, in any case, if the engine knows it.
+    pub fn identify(name: &[u8]) -> Option<Self> {
+        // The list is short and sorted by nothing; the length tells most names apart before a byte is compared.
+        Self::ALL.iter().copied().find(|known| {
+            let known = known.as_str().as_bytes();
+            known.len() == name.len() && known.eq_ignore_ascii_case(name)
+        })
+    }
+
+    pub(crate) const fn bit(self) -> u64 {
+        1 << self as u8
+    }
+}
+
+/// A set of [`ResponseHeader`]s.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HeaderSet(u64);
+
+impl HeaderSet {
+    /// Puts `header` in.
+    pub const fn insert(&mut self, header: ResponseHeader) {
+        self.0 |= header.bit();
+    }
+
+    /// Whether `header` is in it.
+    pub const fn contains(self, header: ResponseHeader) -> bool {
+        self.0 & header.bit() != 0
+    }
+
+    /// What is in both.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Whether nothing is in it.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Its members.
+    pub fn iter(self) -> impl Iterator<Item = ResponseHeader> {
+        ResponseHeader::ALL.iter().copied().filter(move |header| self.contains(*header))
+    }
+}
+
+/// A header that was finished when the engine was built: an index into [`crate::Engine::prepared_headers`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HeaderId(pub(crate) u16);
+
+impl HeaderId {
+    /// Its place in [`crate::Engine::prepared_headers`].
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A header that was finished when the engine was built.
+///
+/// A surface turns the whole list into its own types once, and then only copies references.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PreparedHeader {
+    /// The name.
+    pub name: ResponseHeader,
+    /// The value: visible ASCII.
+    pub value: Box<str>,
+}
+
+/// What is to be done to a response, in this order: [`removed`](Self::removed) goes, then
+/// [`prepared`](Self::prepared), [`computed`](Self::computed) and [`set_cookies`](Self::set_cookies) are
+/// appended. Where there is a [`replacement`](Self::replacement), it is sent instead of the whole response.
+#[derive(Clone, Debug, Default)]
+pub struct ResponseEdits {
+    pub(crate) removed: HeaderSet,
+    pub(crate) removes_protected: bool,
+    pub(crate) prepared: ArrayVec<HeaderId, 24>,
+    pub(crate) computed: Vec<(ResponseHeader, Box<[u8]>)>,
+    pub(crate) set_cookies: Vec<Box<[u8]>>,
+    pub(crate) replacement: Option<Box<crate::Denial>>,
+    pub(crate) dropped_cookies: u8,
+}
+
+impl ResponseEdits {
+    /// Headers that the response has and that go: all copies of each.
+    pub const fn removed(&self) -> HeaderSet {
+        self.removed
+    }
+
+    /// Whether the response has headers of [`is_protected`](crate::is_protected) names, which go too.
+    pub const fn removes_protected(&self) -> bool {
+        self.removes_protected
+    }
+
+    /// Headers to append, finished when the engine was built.
+    pub fn prepared(&self) -> &[HeaderId] {
+        &self.prepared
+    }
+
+    /// Headers to append that belong to this response alone (a nonce, an echoed origin).
+    pub fn computed(&self) -> &[(ResponseHeader, Box<[u8]>)] {
+        &self.computed
+    }
+
+    /// The response's cookies, hardened; the originals are among [`removed`](Self::removed).
+    pub fn set_cookies(&self) -> &[Box<[u8]>] {
+        &self.set_cookies
+    }
+
+    /// How many cookies were dropped: ours by name, or too long.
+    pub const fn dropped_cookies(&self) -> u8 {
+        self.dropped_cookies
+    }
+
+    /// What is sent instead of the whole response: an error page of the application became a problem document.
+    pub fn replacement(&self) -> Option<&crate::Denial> {
+        self.replacement.as_deref()
+    }
+
+    /// Takes the replacement out.
+    pub fn take_replacement(&mut self) -> Option<crate::Denial> {
+        self.replacement.take().map(|denial| *denial)
+    }
+
+    /// Whether a header of the response goes: for surfaces that copy headers one by one.
+    pub fn removes(&self, name: &[u8]) -> bool {
+        (!self.removed.is_empty()
+            && ResponseHeader::identify(name).is_some_and(|header| self.removed.contains(header)))
+            || (self.removes_protected && crate::is_protected(name))
+    }
+}
+
+/// A whole response that Bartizan made: a refusal, a preflight, a redirect, a health check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The status code.
+    pub status: u16,
+    /// The headers, in order; without `Content-Length`, which the surface knows from the body.
+    pub headers: Vec<(ResponseHeader, Box<[u8]>)>,
+    /// The body; empty for preflights and redirects. A surface leaves it out in the answer to HEAD.
+    pub body: Box<[u8]>,
+}
+
+impl Reply {
+    /// The first value of `header`.
+    pub fn header(&self, header: ResponseHeader) -> Option<&[u8]> {
+        self.headers.iter().find(|(name, _)| *name == header).map(|(_, value)| &**value)
+    }
+}
