@@ -1,0 +1,48 @@
+//! What the engine takes as arguments and a running program has: the time and chance.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bartizan_core::{Entropy, Timestamp};
+use rand::Rng as _;
+
+/// Randomness for nonces and request ids: a stream cipher per thread, seeded by the operating system and
+/// reseeded after every 64 KiB.
+///
+/// # Panics
+///
+/// On first use in a thread, and at a reseeding, where the operating system has no randomness to give.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OsEntropy;
+
+impl Entropy for OsEntropy {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        rand::rng().fill_bytes(bytes);
+    }
+}
+
+/// The time by the system's clock. A clock before 1970 reads as 1970.
+pub fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chance_does_not_repeat() {
+        let mut draws = [[0_u8; 16]; 2];
+        for draw in &mut draws {
+            OsEntropy.fill(draw);
+        }
+        assert_ne!(draws[0], draws[1]);
+        assert_ne!(draws[0], [0; 16]);
+    }
+
+    #[test]
+    fn time_is_in_milliseconds() {
+        // 2020-01-01 and 2200-01-01.
+        assert!((1_577_836_800_000..7_258_118_400_000).contains(&now().0));
+    }
+}
