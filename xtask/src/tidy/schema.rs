@@ -1,0 +1,25 @@
+//! The checked-in JSON Schema is the one that the types give.
+
+use super::{Finding, tree::Tree};
+use crate::schema;
+
+/// Compares the file with what `cargo xtask schema` would write.
+pub(super) fn check(tree: &Tree) -> Vec<Finding> {
+    if tree.text(schema::FILE) == Some(&schema::text()) {
+        return Vec::new();
+    }
+    vec![Finding::new(schema::FILE, "not what the types of the policy say: run `cargo xtask schema`")]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schema_that_is_old_or_missing_is_found() {
+        let current = schema::text();
+        assert_eq!(check(&Tree::of(&[(schema::FILE, &current)])), []);
+        assert_eq!(check(&Tree::of(&[(schema::FILE, &current.replace("origin", "origins"))])).len(), 1);
+        assert_eq!(check(&Tree::of(&[])).len(), 1);
+    }
+}
