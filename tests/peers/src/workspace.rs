@@ -1,0 +1,67 @@
+//! Where the workspace is, where its build output goes, and which port nobody uses.
+
+use std::{
+    env, fs,
+    net::{Ipv4Addr, TcpListener},
+    path::{Path, PathBuf},
+    process,
+    sync::atomic::{AtomicU16, Ordering},
+};
+
+/// The top of the repository.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("tests/peers is two levels down").into()
+}
+
+/// The directory that cargo builds into, whether or not it is the usual `target/`.
+pub fn target_dir() -> PathBuf {
+    // The running binary lies in it, and cargo marks the top of it for backup programs.
+    let running = env::current_exe().expect("the path of the running binary");
+    running
+        .ancestors()
+        .find(|directory| directory.join("CACHEDIR.TAG").is_file())
+        .map_or_else(|| root().join("target"), Path::to_path_buf)
+}
+
+/// A directory of our own under [`target_dir`], made if need be.
+pub(crate) fn peers_dir(name: &str) -> PathBuf {
+    let directory = target_dir().join("peers").join(name);
+    fs::create_dir_all(&directory).expect("a directory under target/");
+    directory
+}
+
+/// A TCP port on which nobody listens.
+///
+/// It lies below the range that Linux takes for outgoing connections, so that none of the many that the tests
+/// make can take it before the peer listens; and every process begins its search elsewhere.
+pub fn free_port() -> u16 {
+    const FIRST: u16 = 20_000;
+    const COUNT: u16 = 12_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    #[expect(clippy::cast_possible_truncation, reason = "the remainder is below COUNT")]
+    let start = (process::id().wrapping_mul(37) % u32::from(COUNT)) as u16;
+    for _ in 0..COUNT {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = FIRST + (start + step % COUNT) % COUNT;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no free port between {FIRST} and {}", FIRST + COUNT);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_workspace_is_found() {
+        assert!(root().join("Cargo.lock").is_file());
+        assert!(env::current_exe().unwrap().starts_with(target_dir()));
+    }
+
+    #[test]
+    fn ports_differ() {
+        assert_ne!(free_port(), free_port());
+    }
+}
