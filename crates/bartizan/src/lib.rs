@@ -1,5 +1,29 @@
-//! Bartizan inside a Rust application.
+//! Bartizan inside a Rust application: one policy file secures a web API.
+//!
+//! [`BartizanLayer`] goes around an axum router, or any other tower service, and judges each request before the
+//! handler sees it: hosts, origins, CORS, cross-site request forgery, WebSocket handshakes, requirements. Every
+//! response, also a 404, a timeout or a panic, leaves with the policy's headers, and every refusal is a problem
+//! document (RFC 9457) with a stable [code](DenialCode).
+//!
+//! The public interface is:
+//!
+//! - [`BartizanLayer`] and [`Engine`]: the layer, and what it is built from;
+//! - [`CspNonce`] and [`ClientIp`]: what a handler may ask for;
+//! - [`Store`]: who answers for credentials; its [`Principal`] reaches the handler as an extension;
+//! - [`DenialEvent`]: what the log says of a refusal;
+//! - [`policy`]: what a person writes.
+//!
+//! The feature `axum` (on by default) gives [`BartizanLayer::new`](BartizanLayer) for axum's bodies, and the
+//! extractors.
 
+mod body;
+mod connection;
+mod extract;
+mod future;
+mod headers;
+mod judge;
+mod layer;
+mod log;
 mod store;
 mod world;
 
@@ -7,5 +31,13 @@ pub use bartizan_core::{
     Answer, Credential, Decision, Denial, DenialCode, Deployment, Engine, Grant, PolicyError, Principal,
     Query, Reason, RequestId, Scheme, Warning, policy,
 };
+#[cfg(feature = "axum")]
+pub use body::AxumBodies;
+pub use body::{AnyBodies, BodyTooLarge, BoxError, RequestBodies, RequestBody, ResponseBodies, ResponseBody};
+pub use connection::{HeaderPairs, PeerAddr};
+pub use extract::{ClientIp, CspNonce, UnknownPeer};
+pub use future::ResponseFuture;
+pub use layer::{BartizanLayer, BartizanService};
+pub use log::{DENIAL_TARGET, DenialEvent};
 pub use store::{BoxFuture, NoStore, Store};
 pub use world::{OsEntropy, now};

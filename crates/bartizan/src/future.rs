@@ -1,0 +1,272 @@
+//! What becomes of a request once it is decided: the handler's response, finished, or a reply of ours.
+
+use std::{
+    any::Any,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bartizan_core::{Decision, Denial, DenialCode, Grant, Reason, Reply, ResponseHead, policy::Mode};
+use http::{Method, Request, Response, uri::PathAndQuery};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use crate::{
+    BoxFuture, DenialEvent, HeaderPairs, OsEntropy,
+    body::{BodyTooLarge, BoxError, Exceeded, RequestBodies, RequestBody, ResponseBodies},
+    connection,
+    extract::{ClientIp, CspNonce},
+    headers,
+    judge::{Judged, Shared},
+};
+
+pin_project! {
+    /// The response of a [`BartizanService`](crate::BartizanService).
+    pub struct ResponseFuture<S, B, I, O>
+    where
+        S: Service<Request<<B as RequestBodies<I>>::Body>, Response = Response<O>>,
+        B: RequestBodies<I>,
+        B: ResponseBodies<O>,
+    {
+        #[pin]
+        state: State<S, S::Future, I, <B as ResponseBodies<O>>::Body>,
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    enum State<S, F, I, O> {
+        // The engine needs an answer; then the service is called.
+        Asking { judged: BoxFuture<'static, Judged<I>>, shared: Arc<Shared>, inner: S },
+        Handling { #[pin] future: F, passed: Passed },
+        Replying { response: Option<Response<O>> },
+    }
+}
+
+/// A request that was let through: what its response needs to know of it.
+struct Passed {
+    shared: Arc<Shared>,
+    grant: Grant,
+    method: Method,
+    path: Option<PathAndQuery>,
+    /// Set where the body had to be counted.
+    exceeded: Option<Exceeded>,
+}
+
+impl<S, B, I, O> ResponseFuture<S, B, I, O>
+where
+    B: RequestBodies<I> + ResponseBodies<O>,
+    S: Service<Request<<B as RequestBodies<I>>::Body>, Response = Response<O>>,
+    I: Body + Send + 'static,
+    I::Data: Send,
+    I::Error: Into<BoxError>,
+{
+    pub(crate) fn asking(shared: &Arc<Shared>, request: Request<I>, inner: S) -> Self {
+        let judged = Arc::clone(shared).judge_slowly(request);
+        Self { state: State::Asking { judged, shared: Arc::clone(shared), inner } }
+    }
+
+    pub(crate) fn settled(
+        shared: &Arc<Shared>,
+        decision: Decision,
+        request: Request<RequestBody<I>>,
+        inner: &mut S,
+    ) -> Self {
+        Self { state: settle::<S, B, I, O>(shared, decision, request, inner) }
+    }
+}
+
+/// Carries a decision out: calls the service, or replies.
+fn settle<S, B, I, O>(
+    shared: &Arc<Shared>,
+    decision: Decision,
+    mut request: Request<RequestBody<I>>,
+    inner: &mut S,
+) -> State<S, S::Future, I, <B as ResponseBodies<O>>::Body>
+where
+    B: RequestBodies<I> + ResponseBodies<O>,
+    S: Service<Request<<B as RequestBodies<I>>::Body>, Response = Response<O>>,
+    I: Body,
+    I::Error: Into<BoxError>,
+{
+    let grant = match decision {
+        Decision::Allow(grant) => grant,
+        Decision::Respond(reply) => return replying::<B, O, _, _, _>(reply, request.method()),
+        Decision::Deny(denial) => {
+            log_refusal(&request, None, denial.reason(), Some(&denial));
+            return replying::<B, O, _, _, _>(denial.into_reply(), request.method());
+        }
+    };
+    for reason in grant.reports() {
+        log_refusal(&request, Some(&grant), reason, None);
+    }
+    let Ok(exceeded) = bound(request.body_mut(), grant.max_body()) else {
+        let denial = grant.fail(Reason::new(DenialCode::BodyTooLarge), OsEntropy);
+        log_refusal(&request, Some(&grant), denial.reason(), Some(&denial));
+        return replying::<B, O, _, _, _>(denial.into_reply(), request.method());
+    };
+    headers::edit_request(request.headers_mut(), grant.request_edits());
+    introduce(&mut request, &grant);
+    let path = connection::target(request.uri(), request.extensions()).path_and_query().cloned();
+    let method = request.method().clone();
+    let passed = Passed { shared: Arc::clone(shared), grant, method, path, exceeded };
+    let request = request.map(<B as RequestBodies<I>>::carry);
+    match catch_unwind(AssertUnwindSafe(|| inner.call(request))) {
+        Ok(future) => State::Handling { future, passed },
+        Err(panic) => State::Replying { response: Some(passed.panicked::<B, O>(panic)) },
+    }
+}
+
+fn replying<B, O, S, F, I>(reply: Reply, method: &Method) -> State<S, F, I, <B as ResponseBodies<O>>::Body>
+where
+    B: ResponseBodies<O>,
+{
+    let response = headers::response(reply, *method == Method::HEAD, <B as ResponseBodies<O>>::reply);
+    State::Replying { response: Some(response) }
+}
+
+/// Holds a body to `max` bytes: at once where it says how long it is, else by counting.
+fn bound<I>(body: &mut RequestBody<I>, max: u64) -> Result<Option<Exceeded>, BodyTooLarge>
+where
+    I: Body,
+    I::Error: Into<BoxError>,
+{
+    // A server's body knows the Content-Length, and ends there.
+    let hint = body.size_hint();
+    if hint.lower() > max {
+        Err(BodyTooLarge)
+    } else if hint.upper().is_some_and(|upper| upper <= max) {
+        Ok(None)
+    } else {
+        Ok(Some(body.limit(max)))
+    }
+}
+
+/// Tells the handler what it may ask for by extractors. Nothing is inserted that the request already says.
+fn introduce<I>(request: &mut Request<I>, grant: &Grant) {
+    let peer = connection::peer(request.extensions());
+    let extensions = request.extensions_mut();
+    if let Some(client_ip) = grant.client_ip().filter(|_| grant.client_ip() != peer) {
+        extensions.insert(ClientIp(client_ip));
+    }
+    if let Some(nonce) = grant.nonce() {
+        extensions.insert(CspNonce::new(nonce));
+    }
+    if let Some(principal) = grant.principal() {
+        extensions.insert(principal.clone());
+    }
+}
+
+fn log_refusal<I>(request: &Request<I>, grant: Option<&Grant>, reason: &Reason, denial: Option<&Denial>) {
+    let uri = connection::target(request.uri(), request.extensions());
+    DenialEvent {
+        reason,
+        request_id: denial.map(Denial::request_id),
+        mode: if denial.is_some() { Mode::Enforce } else { Mode::Report },
+        method: request.method().as_str().as_bytes(),
+        path: uri.path().as_bytes(),
+        host: connection::host(uri, request.headers()),
+        client_ip: grant.map_or_else(|| connection::peer(request.extensions()), Grant::client_ip),
+        route: grant.and_then(Grant::route),
+    }
+    .emit();
+}
+
+impl Passed {
+    /// Gives the handler's response what the policy adds, or replaces it.
+    fn finish<B, O>(&self, mut response: Response<O>) -> Response<<B as ResponseBodies<O>>::Body>
+    where
+        B: ResponseBodies<O>,
+    {
+        if self.exceeded.as_ref().is_some_and(Exceeded::is_set) {
+            // Whatever the handler made of the error, the client is told what happened.
+            return self.refuse::<B, O>(&self.grant.fail(Reason::new(DenialCode::BodyTooLarge), OsEntropy));
+        }
+        let head = ResponseHead {
+            status: response.status().as_u16(),
+            headers: HeaderPairs::new(response.headers()),
+        };
+        let mut edits = self.grant.respond(head, OsEntropy);
+        if let Some(denial) = edits.take_replacement() {
+            return self.refuse::<B, O>(&denial);
+        }
+        headers::edit_response(response.headers_mut(), &edits, &self.shared.prepared);
+        response.map(<B as ResponseBodies<O>>::pass)
+    }
+
+    /// The panic's text went to the panic hook; the client gets none of it.
+    fn panicked<B, O>(&self, panic: Box<dyn Any + Send>) -> Response<<B as ResponseBodies<O>>::Body>
+    where
+        B: ResponseBodies<O>,
+    {
+        // Its destructor is the application's, and may panic too.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(panic)));
+        self.refuse::<B, O>(&self.grant.fail(Reason::new(DenialCode::HandlerPanic), OsEntropy))
+    }
+
+    fn refuse<B, O>(&self, denial: &Denial) -> Response<<B as ResponseBodies<O>>::Body>
+    where
+        B: ResponseBodies<O>,
+    {
+        DenialEvent {
+            reason: denial.reason(),
+            request_id: Some(denial.request_id()),
+            mode: Mode::Enforce,
+            method: self.method.as_str().as_bytes(),
+            path: self.path.as_ref().map_or("", PathAndQuery::path).as_bytes(),
+            host: None,
+            client_ip: self.grant.client_ip(),
+            route: self.grant.route(),
+        }
+        .emit();
+        let is_head = self.method == Method::HEAD;
+        headers::response(denial.reply().clone(), is_head, <B as ResponseBodies<O>>::reply)
+    }
+}
+
+impl<S, B, I, O> Future for ResponseFuture<S, B, I, O>
+where
+    B: RequestBodies<I> + ResponseBodies<O>,
+    S: Service<Request<<B as RequestBodies<I>>::Body>, Response = Response<O>>,
+    I: Body + Send + 'static,
+    I::Data: Send,
+    I::Error: Into<BoxError>,
+{
+    type Output = Result<Response<<B as ResponseBodies<O>>::Body>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        loop {
+            let next = match state.as_mut().project() {
+                StateProjection::Handling { future, passed } => {
+                    return match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+                        Ok(polled) => polled.map_ok(|response| passed.finish::<B, O>(response)),
+                        Err(panic) => Poll::Ready(Ok(passed.panicked::<B, O>(panic))),
+                    };
+                }
+                StateProjection::Replying { response } => {
+                    return Poll::Ready(Ok(response.take().expect("polled after it was ready")));
+                }
+                StateProjection::Asking { judged, shared, inner } => {
+                    let (decision, request) = ready!(judged.as_mut().poll(cx));
+                    settle::<S, B, I, O>(shared, decision, request, inner)
+                }
+            };
+            state.set(next);
+        }
+    }
+}
+
+impl<S, B, I, O> fmt::Debug for ResponseFuture<S, B, I, O>
+where
+    B: RequestBodies<I> + ResponseBodies<O>,
+    S: Service<Request<<B as RequestBodies<I>>::Body>, Response = Response<O>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,109 @@
+//! Carries the engine's edits out on `http`'s header maps.
+
+use bartizan_core::{
+    CookieEdit, Engine, PreparedHeader, Reply, RequestEdits, ResponseEdits, ResponseHeader, is_protected,
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+
+/// The engine's prepared headers in `http`'s types, indexed by [`HeaderId`](bartizan_core::HeaderId).
+pub(crate) type Prepared = Box<[(HeaderName, HeaderValue)]>;
+
+/// Converts the engine's prepared headers, once per engine.
+///
+/// # Panics
+///
+/// If one is not visible ASCII, which the engine promises.
+pub(crate) fn prepare(engine: &Engine) -> Prepared {
+    let convert = |header: &PreparedHeader| {
+        let value = HeaderValue::from_str(&header.value).expect("a prepared header is visible ASCII");
+        // The first clone moves the bytes behind a counter; here rather than in the first request.
+        drop(value.clone());
+        (name(header.name), value)
+    };
+    engine.prepared_headers().iter().map(convert).collect()
+}
+
+fn name(header: ResponseHeader) -> HeaderName {
+    HeaderName::from_static(header.as_str())
+}
+
+/// Edits a response's headers in place.
+pub(crate) fn edit_response(headers: &mut HeaderMap, edits: &ResponseEdits, prepared: &Prepared) {
+    if !edits.removed().is_empty() {
+        for header in edits.removed().iter() {
+            headers.remove(header.as_str());
+        }
+    }
+    if edits.removes_protected() {
+        remove_where(headers, is_protected);
+    }
+    // Once, so that the map grows at most once.
+    headers.reserve(edits.prepared().len() + edits.computed().len() + edits.set_cookies().len());
+    for id in edits.prepared() {
+        if let Some((name, value)) = prepared.get(id.index()) {
+            headers.append(name.clone(), value.clone());
+        }
+    }
+    for (header, value) in edits.computed() {
+        append(headers, name(*header), value);
+    }
+    for cookie in edits.set_cookies() {
+        append(headers, header::SET_COOKIE, cookie);
+    }
+}
+
+/// Strips and rewrites a request's headers in place, so that the handler sees only what it may believe.
+pub(crate) fn edit_request(headers: &mut HeaderMap, edits: &RequestEdits) {
+    if edits.is_empty() {
+        return;
+    }
+    remove_where(headers, |name| !edits.passes(name));
+    let lines: Vec<HeaderValue> = headers.get_all(header::COOKIE).iter().cloned().collect();
+    let edited: Vec<CookieEdit> = lines.iter().map(|line| edits.cookie(line.as_bytes())).collect();
+    if edited.iter().all(|edit| *edit == CookieEdit::Keep) {
+        return;
+    }
+    headers.remove(header::COOKIE);
+    for (line, edit) in lines.into_iter().zip(edited) {
+        match edit {
+            CookieEdit::Keep => drop(headers.append(header::COOKIE, line)),
+            CookieEdit::Replace(value) => append(headers, header::COOKIE, &value),
+            CookieEdit::Drop => {}
+        }
+    }
+}
+
+/// Makes a response of a reply. The answer to HEAD says how long the body would have been, and has none
+/// (RFC 9110 §9.3.2).
+pub(crate) fn response<B>(reply: Reply, is_head: bool, body: impl FnOnce(Bytes) -> B) -> Response<B> {
+    let Reply { status, headers, body: text } = reply;
+    let mut map = HeaderMap::with_capacity(headers.len() + 1);
+    for (header, value) in headers {
+        append(&mut map, name(header), &value);
+    }
+    // RFC 9110 §8.6: neither 1xx nor 204 has a Content-Length, and one on a 304 would speak of the 200.
+    if !matches!(status, ..200 | 204 | 304) {
+        map.insert(header::CONTENT_LENGTH, text.len().into());
+    }
+    let mut response = Response::new(body(if is_head { Bytes::new() } else { text.into() }));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.headers_mut() = map;
+    response
+}
+
+/// Appends a header. What cannot be a header's value (a stranger's cookie with a control character) is left out.
+fn append(headers: &mut HeaderMap, name: HeaderName, value: &[u8]) {
+    if let Ok(value) = HeaderValue::from_bytes(value) {
+        headers.append(name, value);
+    }
+}
+
+/// Removes every header whose name `condemned` picks.
+fn remove_where(headers: &mut HeaderMap, condemned: impl Fn(&[u8]) -> bool) {
+    let names: Vec<HeaderName> =
+        headers.keys().filter(|name| condemned(name.as_str().as_bytes())).cloned().collect();
+    for name in names {
+        headers.remove(name);
+    }
+}

@@ -1,0 +1,166 @@
+//! The layer and its service: decide, call the handler, finish the response.
+
+use std::{
+    fmt,
+    marker::PhantomData,
+    mem,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bartizan_core::{Engine, Scheme};
+use http::{Request, Response};
+use http_body::Body;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::{
+    NoStore, Store,
+    body::{AnyBodies, BoxError, RequestBodies, RequestBody, ResponseBodies},
+    future::ResponseFuture,
+    headers,
+    judge::Shared,
+};
+
+/// Puts a policy around a service: a [`tower`](tower_layer) layer.
+///
+/// Requests are judged before the service sees them. Refusals, preflights and redirects are answered here; what
+/// passes is stripped of the headers that only Bartizan asserts, and its response, whatever it is (a 404, a
+/// 500, a timeout, a panic), leaves with the policy's headers.
+///
+/// Wrap it **around** the router. `Router::layer` gives the same answers, but there axum boxes the request once
+/// more:
+///
+#[cfg_attr(feature = "axum", doc = "```")]
+#[cfg_attr(not(feature = "axum"), doc = "```ignore")]
+/// use axum::{Router, ServiceExt, extract::Request, routing::get};
+/// use bartizan::{BartizanLayer, Deployment, Engine, policy::Policy};
+/// use tower_layer::Layer as _;
+/// use std::net::SocketAddr;
+///
+/// # async fn serve(engine: Engine) -> std::io::Result<()> {
+/// let router = Router::new().route("/hello", get(|| async { "hello" }));
+/// let app = BartizanLayer::new(engine).layer(router);
+///
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+/// axum::serve(listener, ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(app)).await
+/// # }
+/// ```
+///
+/// The peer's address is axum's `ConnectInfo<SocketAddr>` or a [`PeerAddr`](crate::PeerAddr) among the request's
+/// extensions. Without one no proxy is trusted, and nobody's forwarded headers are believed.
+///
+/// `B` says how bodies travel: `AxumBodies` for axum ([`new`](BartizanLayer::new)), [`AnyBodies`] for any
+/// other service ([`for_any_body`](BartizanLayer::for_any_body)).
+pub struct BartizanLayer<B> {
+    shared: Arc<Shared>,
+    bodies: PhantomData<fn() -> B>,
+}
+
+#[cfg(feature = "axum")]
+impl BartizanLayer<crate::body::AxumBodies> {
+    /// A layer for axum, and for any service whose bodies are [`axum::body::Body`].
+    pub fn new(engine: Engine) -> Self {
+        Self::with(engine)
+    }
+}
+
+impl BartizanLayer<AnyBodies> {
+    /// A layer for a service of any other kind: it gets its bodies as [`RequestBody`], and its responses leave
+    /// as [`ResponseBody`](crate::ResponseBody).
+    pub fn for_any_body(engine: Engine) -> Self {
+        Self::with(engine)
+    }
+}
+
+impl<B> BartizanLayer<B> {
+    fn with(engine: Engine) -> Self {
+        let prepared = headers::prepare(&engine);
+        let shared = Shared { engine, prepared, store: Arc::new(NoStore), scheme: Scheme::Http };
+        Self { shared: Arc::new(shared), bodies: PhantomData }
+    }
+
+    /// Who answers for credentials. Without it no credential can be checked, and what needs one stays closed.
+    #[must_use]
+    pub fn store(mut self, store: impl Store) -> Self {
+        Arc::make_mut(&mut self.shared).store = Arc::new(store);
+        self
+    }
+
+    /// Says that the listener in front of this service speaks TLS itself, so that requests came by `scheme`;
+    /// [`Scheme::Http`] unless said. Behind a proxy that speaks TLS leave it, and name the proxy in the policy.
+    #[must_use]
+    pub fn scheme(mut self, scheme: Scheme) -> Self {
+        Arc::make_mut(&mut self.shared).scheme = scheme;
+        self
+    }
+}
+
+impl<B> Clone for BartizanLayer<B> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), bodies: PhantomData }
+    }
+}
+
+impl<B> fmt::Debug for BartizanLayer<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BartizanLayer").field("scheme", &self.shared.scheme).finish_non_exhaustive()
+    }
+}
+
+impl<S, B> Layer<S> for BartizanLayer<B> {
+    type Service = BartizanService<S, B>;
+
+    fn layer(&self, inner: S) -> BartizanService<S, B> {
+        BartizanService { inner, shared: Arc::clone(&self.shared), bodies: PhantomData }
+    }
+}
+
+/// A service behind a policy; [`BartizanLayer`] makes it.
+///
+/// The inner service is cloned only for requests that the store or a form has to be asked about.
+pub struct BartizanService<S, B> {
+    inner: S,
+    shared: Arc<Shared>,
+    bodies: PhantomData<fn() -> B>,
+}
+
+impl<S: Clone, B> Clone for BartizanService<S, B> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), shared: Arc::clone(&self.shared), bodies: PhantomData }
+    }
+}
+
+impl<S: fmt::Debug, B> fmt::Debug for BartizanService<S, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BartizanService").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}
+
+impl<S, B, I, O> Service<Request<I>> for BartizanService<S, B>
+where
+    B: RequestBodies<I> + ResponseBodies<O>,
+    S: Service<Request<<B as RequestBodies<I>>::Body>, Response = Response<O>> + Clone,
+    I: Body + Send + 'static,
+    I::Data: Send,
+    I::Error: Into<BoxError>,
+{
+    type Response = Response<<B as ResponseBodies<O>>::Body>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, B, I, O>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<I>) -> Self::Future {
+        if let Some(decision) = self.shared.judge(&request) {
+            let request = request.map(RequestBody::new);
+            return ResponseFuture::settled(&self.shared, decision, request, &mut self.inner);
+        }
+        // The service that was polled ready is the one to call; its clone waits for the next request.
+        let clone = self.inner.clone();
+        let inner = mem::replace(&mut self.inner, clone);
+        ResponseFuture::asking(&self.shared, request, inner)
+    }
+}
