@@ -2,14 +2,18 @@
 #![no_std]
 
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 mod decision;
 mod denial;
 mod engine;
 mod error;
+pub mod headers;
 pub mod policy;
 mod request;
 mod response;
+mod spelling;
 mod trace;
 
 pub use decision::{

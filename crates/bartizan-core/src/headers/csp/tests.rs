@@ -1,0 +1,656 @@
+//! Tables of faults and texts, and properties against a second, small parser.
+
+use std::{
+    boxed::Box,
+    collections::BTreeMap,
+    format,
+    string::{String, ToString},
+    vec,
+    vec::Vec,
+};
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn directives(written: &[(&str, &[&str])]) -> Directives {
+    written
+        .iter()
+        .map(|(name, items)| (name.to_string(), items.iter().map(ToString::to_string).collect()))
+        .collect()
+}
+
+fn text(csp: &Csp) -> String {
+    match csp.render() {
+        CspText::Finished(text) => text.into(),
+        CspText::Template(template) => String::from_utf8(template.fill("N").into()).unwrap(),
+    }
+}
+
+/// What is wrong with one directive: place and error of each fault.
+fn errors(name: &str, items: &[&str]) -> Vec<(Option<usize>, CspError)> {
+    match Csp::new(&directives(&[(name, items)])) {
+        Ok(_) => Vec::new(),
+        Err(faults) => faults.into_iter().map(|fault| (fault.index, fault.error)).collect(),
+    }
+}
+
+/// What is wrong with one source of `script-src`.
+fn in_script(item: &str) -> Option<CspError> {
+    errors("script-src", &[item]).first().map(|(_, error)| *error)
+}
+
+#[test]
+fn presets_are_exact() {
+    assert_eq!(
+        text(&Csp::preset_api()),
+        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
+    );
+    assert_eq!(
+        text(&Csp::preset_page()),
+        "default-src 'none'; script-src 'self' 'nonce-N'; style-src 'self'; img-src 'self'; font-src 'self'; \
+         connect-src 'self'; manifest-src 'self'; worker-src 'self'; object-src 'none'; base-uri 'none'; \
+         form-action 'self'; frame-ancestors 'none'"
+    );
+    let strict = text(&Csp::preset_strict());
+    assert_eq!(strict, text(&Csp::preset_page()).replace("'self' 'nonce-N'", "'nonce-N' 'strict-dynamic'"));
+    let with_types = Csp::preset_strict().require_trusted_types(&["app".into(), "dompurify".into()]).unwrap();
+    assert_eq!(
+        text(&with_types),
+        format!("{strict}; require-trusted-types-for 'script'; trusted-types app dompurify")
+    );
+    let without_names = Csp::preset_page().require_trusted_types(&[]).unwrap();
+    assert!(text(&without_names).ends_with("; require-trusted-types-for 'script'; trusted-types 'none'"));
+}
+
+#[test]
+fn presets_would_pass_their_own_checks() {
+    for preset in [Csp::preset_api(), Csp::preset_page(), Csp::preset_strict()] {
+        let written = parse(&text(&preset).replace("'nonce-N'", "'nonce'"));
+        assert_eq!(Csp::new(&written).unwrap(), preset);
+    }
+}
+
+#[test]
+fn a_directive_replaces_the_presets_whole() {
+    let csp = Csp::preset_page()
+        .with(&directives(&[
+            ("img-src", &["data:", "https://*.Example.com/A,b".split(',').next().unwrap()]),
+            ("media-src", &["'self'"]),
+            ("report-to", &["csp"]),
+        ]))
+        .unwrap();
+    let rendered = text(&csp);
+    assert!(rendered.contains("; img-src data: https://*.example.com/A; font-src 'self'; "), "{rendered}");
+    assert!(rendered.contains("; connect-src 'self'; media-src 'self'; manifest-src 'self'; "), "{rendered}");
+    assert!(rendered.ends_with("; frame-ancestors 'none'; report-to csp"), "{rendered}");
+}
+
+#[test]
+fn unknown_directives() {
+    for (name, expected) in [
+        ("scirpt-src", CspError::UnknownDirective(Some("script-src"))),
+        ("Script-Src", CspError::UnknownDirective(Some("script-src"))),
+        ("frame-ancestor", CspError::UnknownDirective(Some("frame-ancestors"))),
+        ("scripts", CspError::UnknownDirective(None)),
+        ("", CspError::UnknownDirective(None)),
+        ("block-all-mixed-content", CspError::WithdrawnDirective("upgrade-insecure-requests")),
+        ("plugin-types", CspError::WithdrawnDirective("object-src")),
+    ] {
+        assert_eq!(errors(name, &["'self'"]), [(None, expected)], "{name}");
+    }
+}
+
+#[test]
+fn all_faults_come_together_each_with_its_place() {
+    let written = directives(&[
+        ("img-src", &["self", "https://ok.example", "http//x y"]),
+        ("scrip-src", &["'self'"]),
+        ("script-src", &["'self'", "'unsafe-inlin'", "'self'", "*"]),
+        ("sandbox", &["allow-script"]),
+    ]);
+    let faults = Csp::preset_page().with(&written).unwrap_err();
+    let found: Vec<String> = faults
+        .iter()
+        .map(|fault| format!("{fault}\n    {} -> {}", fault.error.code(), fault.hint().unwrap_or_default()))
+        .collect();
+    insta::assert_snapshot!(found.join("\n"), @r#"
+    img-src[0]: `self`: without single quotes this is the name of a host, not the keyword
+        csp.unquoted-keyword -> write "'self'", with the single quotes
+    img-src[2]: `http//x y`: a source cannot contain ' '
+        csp.forbidden-character -> each source is an item of its own in the list
+    sandbox[0]: `allow-script`: this directive has no such token
+        csp.unknown-token -> did you mean "allow-scripts"?
+    scrip-src: `scrip-src`: no directive has this name
+        csp.unknown-directive -> did you mean "script-src"?
+    script-src[1]: `'unsafe-inlin'`: no keyword has this name
+        csp.unknown-keyword -> did you mean "'unsafe-inline'"?
+    script-src[2]: `'self'`: this is there already, at [0]
+        csp.duplicate -> remove it
+    script-src[3]: `*`: this lets injected code run; it is taken only where the danger is named
+        csp.danger-not-named -> if nothing else will do, write "dangerously:*"
+    "#);
+}
+
+#[test]
+fn sources_that_are_taken() {
+    for item in [
+        "'self'",
+        "'SELF'",
+        "'none'",
+        "'nonce'",
+        "'report-sample'",
+        "'wasm-unsafe-eval'",
+        "'trusted-types-eval'",
+        "'inline-speculation-rules'",
+        "'report-sha256'",
+        "example.com",
+        "localhost",
+        "localhost:3000",
+        "localhost:*",
+        "127.0.0.1:8080",
+        "*.example.com",
+        "https://*.example.com:443/a/b%20c/~d!$&()*+=:@",
+        "wss://example.com",
+        "capacitor://localhost",
+        "xn--bcher-kva.example",
+        "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='",
+        "'sha256-47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU'",
+        "dangerously:'unsafe-inline'",
+        "dangerously:'unsafe-eval'",
+        "dangerously:'unsafe-hashes'",
+        "dangerously:*",
+        "dangerously:https:",
+        "dangerously:data:",
+        "dangerously:https://*",
+        "dangerously:*:8443",
+    ] {
+        assert_eq!(in_script(item), None, "{item}");
+    }
+}
+
+#[test]
+fn sources_that_are_refused() {
+    use CspError::*;
+    for (item, expected) in [
+        ("", EmptySource),
+        ("self", UnquotedKeyword("'self'")),
+        ("Self", UnquotedKeyword("'self'")),
+        ("none", UnquotedKeyword("'none'")),
+        ("nonce", UnquotedKeyword("'nonce'")),
+        ("unsafe-inline", UnquotedKeyword("'unsafe-inline'")),
+        ("strict-dynamic", UnquotedKeyword("'strict-dynamic'")),
+        ("'sefl'", UnknownKeyword(Some("'self'"))),
+        ("'unsafe-inlin'", UnknownKeyword(Some("'unsafe-inline'"))),
+        ("'strictdynamic'", UnknownKeyword(Some("'strict-dynamic'"))),
+        ("\"self\"", UnknownKeyword(Some("'self'"))),
+        ("'self", UnknownKeyword(Some("'self'"))),
+        ("'", UnknownKeyword(None)),
+        ("''", UnknownKeyword(None)),
+        ("'everything'", UnknownKeyword(None)),
+        ("'example.com'", QuotedSource),
+        ("'https:'", QuotedSource),
+        ("'*'", QuotedSource),
+        ("‘self’", ForbiddenCharacter('‘')),
+        ("bücher.example", ForbiddenCharacter('ü')),
+        ("'self' https://a.example", ForbiddenCharacter(' ')),
+        ("a.example;script-src", ForbiddenCharacter(';')),
+        ("a.example,b.example", ForbiddenCharacter(',')),
+        ("a.example\n", ForbiddenCharacter('\n')),
+        ("a.example\0", ForbiddenCharacter('\0')),
+        ("'nonce-abc'", LiteralNonce),
+        ("'nonce-'", LiteralNonce),
+        ("'NONCE-{nonce}'", LiteralNonce),
+        ("nonce-abc", LiteralNonce),
+        ("sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", BadHash(HashFault::Unquoted)),
+        ("'SHA256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='", BadHash(HashFault::Algorithm)),
+        ("'sha256-???'", BadHash(HashFault::NotBase64)),
+        ("'sha256-'", BadHash(HashFault::Length { expected: 32, found: 0 })),
+        ("'sha256-YWJj'", BadHash(HashFault::Length { expected: 32, found: 3 })),
+        (
+            "'sha512-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='",
+            BadHash(HashFault::Length { expected: 64, found: 32 }),
+        ),
+        ("https", SchemeWithoutColon),
+        ("data", SchemeWithoutColon),
+        (":", BadScheme),
+        ("1a:", BadScheme),
+        ("javascript:", BadScheme),
+        ("data:text/html", BadScheme),
+        ("https:/", BadScheme),
+        ("https://", BadHost(HostFault::EmptyLabel)),
+        ("://a.example", BadHost(HostFault::Scheme)),
+        ("ht_tp://a.example", BadHost(HostFault::Scheme)),
+        ("a..example", BadHost(HostFault::EmptyLabel)),
+        (".example", BadHost(HostFault::EmptyLabel)),
+        ("example.com.", BadHost(HostFault::EmptyLabel)),
+        ("*.", BadHost(HostFault::EmptyLabel)),
+        ("**", BadHost(HostFault::Wildcard)),
+        ("a.*.example", BadHost(HostFault::Wildcard)),
+        ("*a.example", BadHost(HostFault::Wildcard)),
+        ("*.*.example", BadHost(HostFault::Wildcard)),
+        ("my_host", BadHost(HostFault::Character('_'))),
+        ("https://a.example:", BadHost(HostFault::Port)),
+        ("a.example:0", BadHost(HostFault::Port)),
+        ("a.example:65536", BadHost(HostFault::Port)),
+        ("a.example:+80", BadHost(HostFault::Port)),
+        ("a.example:80:80", BadHost(HostFault::Port)),
+        ("https://[::1]:8080", BadHost(HostFault::Ipv6)),
+        ("https://user@a.example", BadHost(HostFault::UserInfo)),
+        ("https://a.example/?q", BadHost(HostFault::QueryOrFragment)),
+        ("https://a.example#f", BadHost(HostFault::QueryOrFragment)),
+        ("https://a.example/%2", BadHost(HostFault::Path)),
+        ("https://a.example/<b>", BadHost(HostFault::Path)),
+        ("/js/", BadHost(HostFault::EmptyLabel)),
+        ("'unsafe-inline'", DangerNotNamed),
+        ("'unsafe-eval'", DangerNotNamed),
+        ("'unsafe-hashes'", DangerNotNamed),
+        ("*", DangerNotNamed),
+        ("*:443", DangerNotNamed),
+        ("https://*", DangerNotNamed),
+        ("https://*/js/", DangerNotNamed),
+        ("https:", DangerNotNamed),
+        ("HTTP:", DangerNotNamed),
+        ("data:", DangerNotNamed),
+        ("blob:", DangerNotNamed),
+        ("dangerously:'self'", NoDangerToName),
+        ("dangerously:https://a.example", NoDangerToName),
+        ("dangerously:'nonce'", NoDangerToName),
+        ("dangerously:self", UnquotedKeyword("'self'")),
+        ("dangerously:", EmptySource),
+        ("'strict-dynamic'", StrictDynamicAlone),
+    ] {
+        assert_eq!(in_script(item), Some(expected), "{item:?}");
+    }
+}
+
+#[test]
+fn danger_is_named_where_code_gets_in() {
+    for (name, item, named) in [
+        ("default-src", "'unsafe-inline'", true),
+        ("script-src-elem", "'unsafe-inline'", true),
+        ("script-src-attr", "'unsafe-hashes'", true),
+        ("style-src", "'unsafe-inline'", false),
+        ("style-src-attr", "'unsafe-hashes'", false),
+        ("object-src", "*", true),
+        ("base-uri", "https:", true),
+        ("default-src", "data:", true),
+        ("img-src", "data:", false),
+        ("img-src", "*", false),
+        ("worker-src", "blob:", false),
+        ("connect-src", "https:", false),
+        ("frame-ancestors", "https:", false),
+        ("form-action", "https:", false),
+    ] {
+        let refused = [(Some(0), CspError::DangerNotNamed)];
+        assert_eq!(errors(name, &[item]), if named { &refused[..] } else { &[] }, "{name} {item}");
+        // Whoever names it where it need not be named is no worse off.
+        assert_eq!(errors(name, &[&format!("dangerously:{item}")]), [], "{name} {item}");
+    }
+    let csp = Csp::new(&directives(&[("script-src", &["dangerously:'unsafe-eval'", "'self'"])])).unwrap();
+    assert_eq!(text(&csp), "script-src 'unsafe-eval' 'self'");
+}
+
+#[test]
+fn keywords_out_of_place() {
+    for (name, item) in [
+        ("img-src", "'unsafe-inline'"),
+        ("style-src", "'unsafe-eval'"),
+        ("script-src-elem", "'unsafe-eval'"),
+        ("script-src-elem", "'unsafe-hashes'"),
+        ("style-src", "'strict-dynamic'"),
+        ("script-src-attr", "'strict-dynamic'"),
+        ("script-src-attr", "'nonce'"),
+        ("style-src-attr", "'nonce'"),
+        ("img-src", "'nonce'"),
+        ("img-src", "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"),
+        ("frame-ancestors", "'report-sample'"),
+        ("base-uri", "'nonce'"),
+        ("style-src", "'inline-speculation-rules'"),
+    ] {
+        assert_eq!(errors(name, &[item]), [(Some(0), CspError::OutOfPlace)], "{name} {item}");
+    }
+}
+
+#[test]
+fn sources_that_do_not_go_together() {
+    use CspError::*;
+    const HASH: &str = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='";
+    for (items, expected) in [
+        (&["'none'", "'self'"][..], &[(Some(0), NoneBesideOthers)][..]),
+        (&["'self'", "'none'", "'none'"], &[(Some(1), NoneBesideOthers), (Some(2), Duplicate { first: 1 })]),
+        (&["'self'", "'SELF'"], &[(Some(1), Duplicate { first: 0 })]),
+        (&["a.example", "b.example", "A.EXAMPLE"], &[(Some(2), Duplicate { first: 0 })]),
+        (&["https://a.example/x", "https://a.example/X"], &[]),
+        (
+            &["'nonce'", "'strict-dynamic'", "'self'", "a.example", "dangerously:https:"],
+            &[(Some(2), BesideStrictDynamic), (Some(3), BesideStrictDynamic), (Some(4), BesideStrictDynamic)],
+        ),
+        (&["'strict-dynamic'", "'report-sample'"], &[(Some(0), StrictDynamicAlone)]),
+        (&["'strict-dynamic'", HASH], &[]),
+        (&["'strict-dynamic'", "'nonce-x'"], &[(Some(1), LiteralNonce)]),
+        (&["'nonce'", "dangerously:'unsafe-inline'"], &[(Some(1), UnsafeInlineIgnored)]),
+        (&[HASH, "dangerously:'unsafe-inline'"], &[(Some(1), UnsafeInlineIgnored)]),
+        (&["'self'", "dangerously:'unsafe-inline'"], &[]),
+        (&["'nonce'", "'strict-dynamic'", "dangerously:'unsafe-eval'"], &[]),
+        (&[], &[(None, EmptyList)]),
+    ] {
+        assert_eq!(errors("script-src", items), expected, "{items:?}");
+    }
+}
+
+#[test]
+fn directives_with_a_syntax_of_their_own() {
+    use CspError::*;
+    for (name, items, expected) in [
+        ("upgrade-insecure-requests", &[][..], &[][..]),
+        ("upgrade-insecure-requests", &["1"], &[(None, TakesNoValue)]),
+        ("sandbox", &[], &[]),
+        ("sandbox", &["allow-scripts", "allow-forms"], &[]),
+        ("sandbox", &["allow-script"], &[(Some(0), UnknownToken(Some("allow-scripts")))]),
+        ("sandbox", &["allow-forms", "allow-forms"], &[(Some(1), Duplicate { first: 0 })]),
+        ("sandbox", &["'none'"], &[(Some(0), UnknownToken(None))]),
+        ("report-to", &["csp-endpoint"], &[]),
+        ("report-to", &[], &[(None, TakesOneValue)]),
+        ("report-to", &["a", "b"], &[(None, TakesOneValue)]),
+        ("report-to", &["https://a.example"], &[(Some(0), BadEndpoint)]),
+        ("report-to", &["Default"], &[(Some(0), BadEndpoint)]),
+        ("report-to", &[""], &[(Some(0), BadEndpoint)]),
+        ("report-uri", &["/csp", "https://r.example/csp?x=1"], &[]),
+        ("report-uri", &[], &[(None, BadReportUri)]),
+        ("report-uri", &["csp"], &[(Some(0), BadReportUri)]),
+        ("report-uri", &["//r.example/"], &[(Some(0), BadReportUri)]),
+        ("report-uri", &["https://"], &[(Some(0), BadReportUri)]),
+        ("report-uri", &["/csp;a"], &[(Some(0), BadReportUri)]),
+        ("report-uri", &["/csp a"], &[(Some(0), BadReportUri)]),
+        ("webrtc", &["'block'"], &[]),
+        ("webrtc", &["'deny'"], &[(Some(0), UnknownToken(None))]),
+        ("webrtc", &["'blok'"], &[(Some(0), UnknownToken(Some("'block'")))]),
+        ("webrtc", &["block"], &[(Some(0), UnknownToken(Some("'block'")))]),
+        ("require-trusted-types-for", &["'script'"], &[]),
+        ("require-trusted-types-for", &["script"], &[(Some(0), UnknownToken(Some("'script'")))]),
+        ("trusted-types", &["app", "a-b#c=d_e/f@g.h%i", "'allow-duplicates'"], &[]),
+        ("trusted-types", &["*"], &[]),
+        ("trusted-types", &[], &[]),
+        ("trusted-types", &["'none'"], &[]),
+        ("trusted-types", &["'none'", "app"], &[(Some(0), NoneBesideOthers)]),
+        ("trusted-types", &["none"], &[(Some(0), UnquotedKeyword("'none'"))]),
+        ("trusted-types", &["my policy"], &[(Some(0), BadPolicyName)]),
+        ("trusted-types", &["app", "app"], &[(Some(1), Duplicate { first: 0 })]),
+    ] {
+        assert_eq!(errors(name, items), expected, "{name} {items:?}");
+    }
+}
+
+#[test]
+fn a_report_only_policy_has_no_directive_that_only_enforces() {
+    let written = directives(&[("sandbox", &[]), ("upgrade-insecure-requests", &[]), ("img-src", &["self"])]);
+    let faults = Csp::report_only(&written).unwrap_err();
+    let found: Vec<_> = faults.iter().map(|fault| (fault.path(), fault.error)).collect();
+    assert_eq!(
+        found,
+        [
+            ("sandbox".into(), CspError::NotInReportOnly),
+            ("upgrade-insecure-requests".into(), CspError::NotInReportOnly),
+            ("img-src[0]".into(), CspError::UnquotedKeyword("'self'")),
+        ]
+    );
+    assert!(Csp::report_only(&directives(&[("sandbox", &[])])).is_err());
+    let good = Csp::report_only(&directives(&[("default-src", &["'self'"])])).unwrap();
+    assert_eq!(text(&good), "default-src 'self'");
+    assert!(!good.is_empty() && Csp::default().is_empty());
+}
+
+#[test]
+fn the_nonce_has_several_places() {
+    let csp = Csp::new(&directives(&[
+        ("script-src", &["'nonce'", "'self'"]),
+        ("style-src", &["'self'", "'nonce'"]),
+        ("default-src", &["'nonce'"]),
+    ]))
+    .unwrap();
+    assert!(csp.has_nonce() && !Csp::preset_api().has_nonce());
+    assert_eq!(text(&csp), "default-src 'nonce-N'; script-src 'nonce-N' 'self'; style-src 'self' 'nonce-N'");
+    let CspText::Template(template) = csp.render() else { panic!("it has a nonce") };
+    assert_eq!(
+        template.fill("a+/=").len(),
+        "default-src 'nonce-a+/='; script-src 'nonce-a+/=' 'self'; style-src 'self' 'nonce-a+/='".len()
+    );
+}
+
+#[test]
+fn without_a_nonce() {
+    for (items, expected) in [
+        (&["'self'", "'nonce'"][..], "script-src 'self'"),
+        (&["'nonce'"], "script-src 'none'"),
+        (&["'nonce'", "'strict-dynamic'", "'report-sample'"], "script-src 'none'"),
+        (&["'nonce'", "dangerously:'unsafe-eval'"], "script-src 'unsafe-eval'"),
+        (&["'self'"], "script-src 'self'"),
+        (
+            &["'nonce'", "'strict-dynamic'", "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"],
+            "script-src 'strict-dynamic' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='",
+        ),
+    ] {
+        let csp = Csp::new(&directives(&[("script-src", items)])).unwrap();
+        assert_eq!(&*csp.render_without_nonce(), expected, "{items:?}");
+    }
+    let api = Csp::preset_api();
+    assert_eq!(&*api.render_without_nonce(), text(&api));
+}
+
+#[test]
+fn framing() {
+    for (items, expected) in [
+        (&["'none'"][..], Framing::Nobody),
+        (&["'self'"], Framing::SameOrigin),
+        (&["'self'", "https://a.example"], Framing::Others),
+        (&["https:"], Framing::Others),
+    ] {
+        let csp = Csp::preset_api().with(&directives(&[("frame-ancestors", items)])).unwrap();
+        assert_eq!(csp.framing(), expected, "{items:?}");
+        assert_eq!(csp.frame_ancestors().unwrap(), items.join(" "));
+    }
+    assert_eq!(Csp::default().framing(), Framing::Others);
+    assert_eq!(Csp::default().frame_ancestors(), None);
+}
+
+#[test]
+fn what_a_handler_lacks() {
+    const ALL: &str = "base-uri 'none'; object-src 'none'; frame-ancestors 'none'";
+    let supplements = Supplements::beside(&Csp::preset_page());
+    for (values, expected, framing) in [
+        (&["default-src 'self'"][..], Some(ALL), None),
+        (&["base-uri 'self'"], Some("object-src 'none'; frame-ancestors 'none'"), None),
+        (&["object-src 'self'"], Some("base-uri 'none'; frame-ancestors 'none'"), None),
+        (&["frame-ancestors 'self'"], Some("base-uri 'none'; object-src 'none'"), Some(Framing::SameOrigin)),
+        (&["base-uri a; object-src b"], Some("frame-ancestors 'none'"), None),
+        (&["base-uri a; frame-ancestors *"], Some("object-src 'none'"), Some(Framing::Others)),
+        (&["object-src a; frame-ancestors 'none'"], Some("base-uri 'none'"), Some(Framing::Nobody)),
+        (&["OBJECT-src a;\tBase-URI b ;;frame-ancestors c"], None, Some(Framing::Others)),
+        // Several headers and lists hold together; the narrowest says who may frame.
+        (&["base-uri a", "object-src a, frame-ancestors b"], None, Some(Framing::Others)),
+        (
+            &["frame-ancestors a, frame-ancestors 'self'"],
+            Some("base-uri 'none'; object-src 'none'"),
+            Some(Framing::SameOrigin),
+        ),
+        (
+            &["frame-ancestors a", "frame-ancestors"],
+            Some("base-uri 'none'; object-src 'none'"),
+            Some(Framing::Nobody),
+        ),
+        // Of two directives of one name in one policy the first counts.
+        (
+            &["frame-ancestors 'none'; frame-ancestors *"],
+            Some("base-uri 'none'; object-src 'none'"),
+            Some(Framing::Nobody),
+        ),
+        // 'none' beside others is nothing.
+        (
+            &["frame-ancestors 'none' https://a"],
+            Some("base-uri 'none'; object-src 'none'"),
+            Some(Framing::Others),
+        ),
+        // A name inside a value is no directive.
+        (&["default-src base-uri object-src frame-ancestors"], Some(ALL), None),
+        (&["script-src x;base-uriy z"], Some(ALL), None),
+        (&["frame-ancestors \u{fc}"], Some(ALL), None),
+    ] {
+        let mut handler = HandlerCsp::default();
+        for value in values {
+            handler.observe(value.as_bytes());
+        }
+        assert_eq!(supplements.text(handler.missing()), expected, "{values:?}");
+        assert_eq!(handler.framing(), framing, "{values:?}");
+        assert_eq!(handler.missing().is_empty(), expected.is_none());
+    }
+}
+
+#[test]
+fn a_header_without_a_directive_is_no_policy() {
+    for (value, present) in
+        [("", false), (" ; ,, ;", false), ("\u{fc}", false), ("x", true), (",sandbox", true)]
+    {
+        let mut handler = HandlerCsp::default();
+        handler.observe(value.as_bytes());
+        assert_eq!(handler.is_present(), present, "{value:?}");
+    }
+    assert!(!HandlerCsp::default().is_present());
+}
+
+#[test]
+fn supplements_have_the_routes_framing() {
+    let route = Csp::preset_page()
+        .with(&directives(&[("frame-ancestors", &["'self'", "https://partner.example"])]))
+        .unwrap();
+    let supplements = Supplements::beside(&route);
+    assert_eq!(&*supplements.texts()[0], "");
+    assert_eq!(&*supplements.texts()[4], "frame-ancestors 'self' https://partner.example");
+    assert_eq!(&*supplements.texts()[5], "base-uri 'none'; frame-ancestors 'self' https://partner.example");
+    assert_eq!(Supplements::beside(&Csp::default()), Supplements::beside(&Csp::preset_page()));
+}
+
+#[test]
+fn every_fault_has_a_code_and_a_sentence() {
+    for item in ["self", "'x'", "", "a b", "*", "https", "'nonce-x'", "'sha256-x'", "dangerously:'self'"] {
+        let fault = &Csp::new(&directives(&[("script-src", &[item])])).unwrap_err()[0];
+        assert!(fault.error.code().starts_with("csp."));
+        assert!(fault.to_string().starts_with("script-src[0]: `"), "{fault}");
+    }
+}
+
+/// A second parser, by the letter of CSP3 §2.2.1.
+fn parse(serialized: &str) -> BTreeMap<String, Vec<String>> {
+    let mut policy = BTreeMap::new();
+    for token in serialized.split(';').map(str::trim_ascii).filter(|token| !token.is_empty()) {
+        let mut words = token.split_ascii_whitespace().map(ToString::to_string);
+        policy.entry(words.next().unwrap().to_ascii_lowercase()).or_insert_with(|| words.collect());
+    }
+    policy
+}
+
+fn any_source() -> impl Strategy<Value = String> {
+    prop_oneof![
+        prop::sample::select(vec![
+            "'self'",
+            "'none'",
+            "'nonce'",
+            "'strict-dynamic'",
+            "'report-sample'",
+            "dangerously:'unsafe-inline'",
+            "'unsafe-inline'",
+            "https:",
+            "data:",
+            "*",
+            "dangerously:*",
+            "self",
+            "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='",
+        ])
+        .prop_map(String::from),
+        "(https://)?(\\*\\.)?[a-zA-Z0-9-]{1,8}(\\.[a-z]{2,5}){0,2}(:[0-9]{1,5})?(/[a-zA-Z%0-9]{0,6})?",
+        "\\PC{0,12}",
+    ]
+}
+
+fn any_directives() -> impl Strategy<Value = Directives> {
+    let names: Vec<&str> = Directive::ALL.iter().map(|directive| directive.as_str()).collect();
+    prop::collection::btree_map(
+        prop::sample::select(names).prop_map(String::from),
+        prop::collection::vec(any_source(), 0..4),
+        0..4,
+    )
+}
+
+proptest! {
+    #[test]
+    fn what_is_rendered_reads_back_as_what_was_written(written in any_directives()) {
+        if let Ok(csp) = Csp::new(&written) {
+            let read = parse(&text(&csp));
+            prop_assert_eq!(read.len(), written.len());
+            for (name, items) in &written {
+                let bare = |item: &String| item.strip_prefix("dangerously:").unwrap_or(item).to_ascii_lowercase();
+                let mut items: Vec<String> =
+                    items.iter().map(|item| bare(item).replace("'nonce'", "'nonce-n'")).collect();
+                if items.is_empty() && name == "trusted-types" {
+                    items.push("'none'".into());
+                }
+                let found: Vec<String> = read[name].iter().map(|item| item.to_ascii_lowercase()).collect();
+                prop_assert_eq!(found, items);
+            }
+            prop_assert!(!csp.render_without_nonce().contains("'nonce"));
+        }
+    }
+
+    #[test]
+    fn a_rendered_source_never_leaves_its_place(item in "[ -~]{0,20}|\\PC{0,10}") {
+        for directive in Directive::ALL {
+            if let Ok(csp) = Csp::new(&directives(&[(directive.as_str(), &[&item])])) {
+                let read = parse(&text(&csp));
+                prop_assert_eq!(read.len(), 1);
+                prop_assert_eq!(read[directive.as_str()].len(), 1);
+                prop_assert!(!text(&csp).contains(','));
+            }
+        }
+    }
+
+    #[test]
+    fn any_handler_is_read(values in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..3)) {
+        let mut handler = HandlerCsp::default();
+        for value in &values {
+            handler.observe(value);
+        }
+        prop_assert!(handler.missing().index() < 8);
+    }
+
+    #[test]
+    fn a_handler_and_the_second_parser_agree(value in "(base-uri|object-src|frame-ancestors|x|;| |'none'|'self'|\t){0,12}") {
+        let read = parse(&value);
+        let mut handler = HandlerCsp::default();
+        handler.observe(value.as_bytes());
+        let lacks = |name: &str| usize::from(!read.contains_key(name));
+        prop_assert_eq!(
+            handler.missing().index(),
+            lacks("base-uri") + 2 * lacks("object-src") + 4 * lacks("frame-ancestors")
+        );
+        prop_assert_eq!(handler.is_present(), !read.is_empty());
+        prop_assert_eq!(handler.framing().is_some(), read.contains_key("frame-ancestors"));
+    }
+
+    #[test]
+    fn supplements_complete_any_policy(written in any_directives()) {
+        if let Ok(csp) = Csp::preset_page().with(&written) {
+            for (index, text) in Supplements::beside(&csp).texts().iter().enumerate() {
+                let mut handler = HandlerCsp::default();
+                handler.observe(text.as_bytes());
+                prop_assert_eq!(handler.missing().index(), 7 - index);
+            }
+        }
+    }
+}
+
+#[test]
+fn filling_allocates_exactly() {
+    let CspText::Template(template) = Csp::preset_page().render() else { panic!("it has a nonce") };
+    let value: Box<[u8]> = template.fill("");
+    assert!(String::from_utf8_lossy(&value).contains("script-src 'self' 'nonce-'; "));
+}
