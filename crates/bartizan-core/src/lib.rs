@@ -5,6 +5,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod cookie;
 mod decision;
 mod denial;
 mod engine;
