@@ -14,7 +14,8 @@ use url::{ParseError, Url};
 use crate::{
     free_port, install,
     process::{LogOnFailure, Peer},
-    raw, until, until_async,
+    raw, until,
+    wait::poll,
 };
 
 /// How long a page may take to show what a test waits for.
@@ -119,12 +120,18 @@ impl Browser {
     /// Waits until a function's body returns something true, and returns it. While the window moves from one
     /// page to the next, there is nothing to ask yet.
     pub async fn until(&self, script: &str) -> Value {
-        until_async(script, LIMIT, async || {
+        let found = poll(LIMIT, async || {
             let value = self.client.execute(script, vec![]).await.ok()?;
             let empty = matches!(&value, Value::Null | Value::Bool(false)) || value == "" || value == 0;
             (!empty).then_some(value)
         })
-        .await
+        .await;
+        if let Some(value) = found {
+            return value;
+        }
+        let (url, source, console) =
+            (self.client.current_url().await, self.client.source().await, self.console().await);
+        panic!("waited {LIMIT:?} in vain for {script}\non {url:?}\n{source:?}\n{console:#?}");
     }
 
     /// Takes what the console has shown since this was last asked: script errors, refused loads, violations of

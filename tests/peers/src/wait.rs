@@ -21,13 +21,23 @@ pub fn until<T>(what: &str, limit: Duration, mut probe: impl FnMut() -> Option<T
 }
 
 /// [`until`] for tests that run on tokio.
-pub async fn until_async<T>(what: &str, limit: Duration, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn until_async<T>(what: &str, limit: Duration, probe: impl AsyncFnMut() -> Option<T>) -> T {
+    match poll(limit, probe).await {
+        Some(value) => value,
+        None => panic!("waited {limit:?} in vain for {what}"),
+    }
+}
+
+/// Calls `probe` until it gives a value or `limit` has passed.
+pub(crate) async fn poll<T>(limit: Duration, mut probe: impl AsyncFnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + limit;
     loop {
         if let Some(value) = probe().await {
-            return value;
+            return Some(value);
         }
-        assert!(Instant::now() < deadline, "waited {limit:?} in vain for {what}");
+        if Instant::now() >= deadline {
+            return None;
+        }
         tokio::time::sleep(INTERVAL).await;
     }
 }
