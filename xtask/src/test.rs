@@ -7,9 +7,10 @@ use crate::{
 
 /// Runs all tests.
 ///
-/// Builds the binary, checks that what the tests talk to is there, runs every test
-/// (by cargo-nextest where it is installed, else by `cargo test`), then the examples in the documentation, and
-/// sums up. Exit code 1 if anything failed.
+/// Gets the programs that the tests talk to (Chromium, FastAPI; by apt-get as root on Debian), builds the
+/// binary, runs every test (by cargo-nextest where it is installed, else by `cargo test`), then the examples in
+/// the documentation, and sums up. Exit code 1 if anything failed. What cannot be had is skipped and said at
+/// the end; with CI set in the environment it is a failure.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Only the tests whose names contain this.
@@ -29,6 +30,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Some(package) => vec!["--package", package],
         None => vec!["--workspace"],
     };
+    let mut warnings = Vec::new();
+    steps.step("programs that the tests talk to", || install(&mut warnings));
     let built = steps
         .step("build the binary", || run::run(run::cargo().args(["build", "--package", "bartizan-cli"])));
     if built {
@@ -47,5 +50,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             run::run(run::cargo().args(["test", "--doc"]).args(&scope).args(&arguments.filter))
         });
     }
+    // What was skipped must not be overlooked in a long output.
+    for warning in &warnings {
+        eprintln!("\n{warning}");
+    }
     steps.finish()
+}
+
+/// Installs what can be installed, and keeps the lines that say what will be skipped.
+fn install(warnings: &mut Vec<String>) -> Result<(), Failure> {
+    let mut output = Vec::new();
+    let outcome = bartizan_peers::install::ensure(&mut output);
+    let output = String::from_utf8_lossy(&output);
+    eprint!("{output}");
+    warnings.extend(output.lines().filter(|line| line.starts_with("WARNING")).map(str::to_owned));
+    outcome.map_err(|error| Failure::Unmet(error.to_string()))
 }
