@@ -1,5 +1,6 @@
 //! The developer's commands: `cargo xtask test | tidy | bench | schema | fuzz`.
 
+mod bench;
 mod failure;
 mod fuzz;
 mod run;
@@ -25,6 +26,7 @@ struct Arguments {
 enum Command {
     Test(test::Arguments),
     Tidy(tidy::Arguments),
+    Bench(bench::Arguments),
     Schema(schema::Arguments),
     Fuzz(fuzz::Arguments),
 }
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Test(arguments) => test::run(&arguments),
         Command::Tidy(arguments) => tidy::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
     };
