@@ -1,0 +1,44 @@
+//! What is measured: one small JSON API, bare and behind the layers that are compared, and the requests to it.
+
+pub mod apps;
+pub mod requests;
+
+use std::{
+    convert::Infallible,
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
+use axum::body::Body;
+use http::{Request, Response};
+use tower::Service;
+
+/// Calls `service` once and polls its future once. Nothing of what is measured waits for anything, so that no
+/// runtime's work is counted.
+///
+/// # Panics
+///
+/// If the future has to wait after all.
+pub fn serve_once<S>(service: &mut S, request: Request<Body>) -> Response<Body>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(service.poll_ready(&mut context).is_ready(), "nothing to wait for");
+    let future = pin!(service.call(request));
+    match future.poll(&mut context) {
+        Poll::Ready(Ok(response)) => response,
+        Poll::Pending => panic!("nothing to wait for"),
+    }
+}
+
+/// A service with its caches and counters as they are after many requests, and the request to measure.
+pub fn warm<S>(mut service: S, request: impl Fn() -> Request<Body>) -> (S, Request<Body>)
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    for _ in 0..100 {
+        drop(serve_once(&mut service, request()));
+    }
+    (service, request())
+}
