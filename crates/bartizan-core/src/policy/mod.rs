@@ -4,6 +4,7 @@
 //! the list of all its errors. Reading the file, with its profiles, overrides and references to the
 //! environment, is the `document` module's work.
 
+pub mod document;
 mod options;
 mod values;
 
@@ -12,6 +13,10 @@ use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use document::{
+    Diagnostic, Document, Location, PolicyInput, Provenance, load, load_and_build, redacted_source, schema,
+    schema_text,
+};
 pub use options::{
     CorsChoice, CorsConfig, CredentialKind, CrossSite, CspConfig, CspPreset, CsrfChoice, Directives,
     Relaxation, RequireConfig, RouteConfig, RouteOptions,
@@ -81,6 +86,7 @@ pub struct Policy {
     /// Overlays, chosen by name. The loader takes this table out before the policy is decoded.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]
+    #[expect(clippy::zero_sized_map_values, reason = "what is in an overlay is not read here")]
     pub profile: BTreeMap<String, serde::de::IgnoredAny>,
 }
 

@@ -2,8 +2,16 @@
 
 use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
 
+use core::fmt;
+
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{
+        self, MapAccess, Visitor,
+        value::{MapAccessDeserializer, StrDeserializer},
+    },
+};
 
 use super::{ByteSize, Duration, Mode};
 
@@ -127,8 +135,8 @@ impl RouteConfig {
 }
 
 /// What a client must present.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(untagged, deny_unknown_fields)]
 pub enum RequireConfig {
     /// One word: `nothing`, `session`, `jwt`, `api-key`.
     One(CredentialKind),
@@ -137,9 +145,38 @@ pub enum RequireConfig {
         /// The kinds that will do.
         any: Vec<CredentialKind>,
         /// A scope that the principal must have.
-        #[serde(default)]
+        #[schemars(default)]
         scope: Option<String>,
     },
+}
+
+/// By hand: serde's untagged enums lose the place of an error and what was expected there.
+impl<'de> Deserialize<'de> for RequireConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Any {
+            any: Vec<CredentialKind>,
+            #[serde(default)]
+            scope: Option<String>,
+        }
+
+        struct Require;
+        impl<'de> Visitor<'de> for Require {
+            type Value = RequireConfig;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a kind of credential such as \"session\", or `{ any = [\"session\", \"jwt\"] }`")
+            }
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<RequireConfig, E> {
+                CredentialKind::deserialize(StrDeserializer::new(word)).map(RequireConfig::One)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, keys: A) -> Result<RequireConfig, A::Error> {
+                let Any { any, scope } = Any::deserialize(MapAccessDeserializer::new(keys))?;
+                Ok(RequireConfig::Any { any, scope })
+            }
+        }
+        deserializer.deserialize_any(Require)
+    }
 }
 
 /// A kind of credential.
@@ -223,13 +260,34 @@ pub struct CorsConfig {
 }
 
 /// A route's `cors`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(untagged)]
 pub enum CorsChoice {
     /// `"off"`: no other origin may read this route.
     Mode(Mode),
     /// Keys that differ from `[cors]`.
     Override(Box<CorsConfig>),
+}
+
+/// By hand, for the same reason as [`RequireConfig`].
+impl<'de> Deserialize<'de> for CorsChoice {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Choice;
+        impl<'de> Visitor<'de> for Choice {
+            type Value = CorsChoice;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"off\", or a table with the keys of `[cors]` that differ")
+            }
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<CorsChoice, E> {
+                Mode::deserialize(StrDeserializer::new(word)).map(CorsChoice::Mode)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, keys: A) -> Result<CorsChoice, A::Error> {
+                let differing = CorsConfig::deserialize(MapAccessDeserializer::new(keys))?;
+                Ok(CorsChoice::Override(Box::new(differing)))
+            }
+        }
+        deserializer.deserialize_any(Choice)
+    }
 }
 
 /// `[csp]`: the policy of pages.

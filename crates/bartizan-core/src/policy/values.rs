@@ -3,13 +3,12 @@
 use alloc::{
     borrow::{Cow, ToOwned as _},
     boxed::Box,
-    format,
     string::String,
 };
 use core::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::{Deserialize, Deserializer, de::Visitor};
 use thiserror::Error;
 
 /// A scalar of the policy file that could not be read.
@@ -107,7 +106,7 @@ pub enum SecretProvider {
     AwsSecretsManager,
     /// Google Cloud Secret Manager.
     GcpSecretManager,
-    /// HashiCorp Vault or OpenBao.
+    /// `HashiCorp` Vault, or `OpenBao`.
     Vault,
 }
 
@@ -168,17 +167,35 @@ impl fmt::Debug for SecretRef {
 
 /// serde and schema for a scalar that is written as a string.
 macro_rules! written_as_string {
-    ($type:ident, $pattern:literal, $description:literal) => {
+    ($type:ident, $expected:literal, $pattern:literal, $description:literal) => {
+        impl $type {
+            /// What the type is called in serde's data model.
+            pub(super) const NAME: &'static str = stringify!($type);
+        }
+
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
-                Self::parse(&text).map_err(|error| D::Error::custom(format!("{error}")))
+                struct Written;
+                impl<'de> Visitor<'de> for Written {
+                    type Value = $type;
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str($expected)
+                    }
+                    fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<$type, D::Error> {
+                        inner.deserialize_str(self)
+                    }
+                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$type, E> {
+                        $type::parse(text).map_err(E::custom)
+                    }
+                }
+                // Named, so that the loader knows a secret by its type.
+                deserializer.deserialize_newtype_struct(Self::NAME, Written)
             }
         }
 
         impl JsonSchema for $type {
             fn schema_name() -> Cow<'static, str> {
-                stringify!($type).into()
+                Self::NAME.into()
             }
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
                 json_schema!({ "type": "string", "pattern": $pattern, "description": $description })
@@ -187,14 +204,21 @@ macro_rules! written_as_string {
     };
 }
 
-written_as_string!(Duration, "^[0-9]+ *(ms|s|m|min|h|d)$", "A duration: \"30s\", \"5m\", \"12h\", \"7d\".");
+written_as_string!(
+    Duration,
+    "a duration such as \"30s\"",
+    "^[0-9]+ *(ms|s|m|min|h|d)$|\\$\\{env:",
+    "A duration: \"30s\", \"5m\", \"12h\", \"7d\"."
+);
 written_as_string!(
     ByteSize,
-    "^[0-9]+ *(B|KiB|MiB|GiB|kB|KB|MB|GB)$",
+    "a size such as \"10MiB\"",
+    "^[0-9]+ *(B|KiB|MiB|GiB|kB|KB|MB|GB)$|\\$\\{env:",
     "A size: \"512B\", \"64KiB\", \"10MiB\"."
 );
 written_as_string!(
     SecretRef,
+    "a reference to a secret such as \"env://NAME\"",
     "^(env|file|aws-sm|gcp-sm|vault)://.+$|\\$\\{env:",
     "A reference to a secret: \"env://NAME\", \"file:///path\". Never the secret itself."
 );
@@ -202,6 +226,7 @@ written_as_string!(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::format;
     use core::time::Duration as Std;
 
     #[test]
@@ -209,9 +234,9 @@ mod tests {
         for (text, expected) in [
             ("30s", Some(Std::from_secs(30))),
             ("250ms", Some(Std::from_millis(250))),
-            ("5m", Some(Std::from_secs(300))),
-            ("12h", Some(Std::from_secs(43_200))),
-            ("7 d", Some(Std::from_secs(604_800))),
+            ("5m", Some(Std::from_mins(5))),
+            ("12h", Some(Std::from_hours(12))),
+            ("7 d", Some(Std::from_hours(168))),
             ("30", None),
             ("-1s", None),
             ("1.5h", None),
