@@ -3,7 +3,9 @@
 use alloc::{boxed::Box, string::String, vec::Vec};
 use core::net::IpAddr;
 
-use crate::{Engine, Reason, Reply, Scheme, policy::CredentialKind};
+use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
+
+use crate::{Engine, Entropy, Reason, Reply, Scheme, controls::cors::Sharing, policy::CredentialKind};
 
 /// The engine's answer to a request's head.
 #[derive(Debug)]
@@ -146,12 +148,70 @@ pub struct Grant {
     pub(crate) reports: Vec<Reason>,
 }
 
-/// What the response side has to know about the request; plain data.
+/// What is known of a request once it was judged; plain data, which the response side reads.
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
+    /// The number of the route, from 1; 0 is `[default]`.
     pub(crate) route: u16,
     pub(crate) client_ip: Option<IpAddr>,
     pub(crate) scheme: Scheme,
+    pub(crate) sharing: Sharing,
+    pub(crate) nonce: Option<Nonce>,
+    /// Whether a person would see a refusal.
+    pub(crate) is_navigation: bool,
+    /// Whether CSRF read `Sec-Fetch-Site`.
+    pub(crate) read_fetch_site: bool,
+    /// Whether isolation, enforced, read `Sec-Fetch-Site`.
+    pub(crate) isolation_read: bool,
+    pub(crate) isolation_suspect: bool,
+    pub(crate) is_websocket: bool,
+    pub(crate) edits: Edits,
+}
+
+/// What is to be done to the request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Edits {
+    /// Whether anything is.
+    pub(crate) any: bool,
+    /// What `Connection` names beyond the usual.
+    pub(crate) connection: Vec<Box<[u8]>>,
+    pub(crate) authorization: bool,
+    pub(crate) api_key: bool,
+    pub(crate) upgrade: bool,
+    /// Our session cookie goes.
+    pub(crate) session_cookie: bool,
+    /// The upstream's login cookies go too.
+    pub(crate) ambient_cookies: bool,
+}
+
+/// 128 random bits in base64, which fit `'nonce-…'` (CSP3 §2.3.1) and an HTML attribute as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Nonce([u8; 22]);
+
+impl Nonce {
+    pub(crate) fn new(entropy: &mut impl Entropy) -> Self {
+        let mut bits = [0; 16];
+        entropy.fill(&mut bits);
+        let mut text = [b'A'; 22];
+        // 22 characters without padding are exactly what 16 bytes take, so this cannot fail.
+        let _ = STANDARD_NO_PAD.encode_slice(bits, &mut text);
+        Self(text)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        core::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+/// What becomes of a `Cookie` header line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CookieEdit {
+    /// It passes as it is.
+    Keep,
+    /// Nothing of it is left.
+    Drop,
+    /// It passes with this value.
+    Replace(Vec<u8>),
 }
 
 /// A form field, or that there was none: the answer to [`Step::NeedForm`].

@@ -5,24 +5,34 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod controls;
 pub mod cookie;
 mod decision;
 mod denial;
 mod engine;
 mod error;
+mod facts;
+mod forwarding;
 pub mod headers;
+mod origin;
+mod path;
 pub mod policy;
 mod request;
 mod response;
+mod route;
 mod spelling;
 mod trace;
 
 pub use decision::{
-    Answer, Credential, Decision, Denial, Deployment, Form, Grant, Principal, Query, RequestId, Step, Warning,
+    Answer, CookieEdit, Credential, Decision, Denial, Deployment, Form, Grant, Principal, Query, RequestId,
+    Step, Warning,
 };
 pub use denial::{DenialCode, Reason};
-pub use engine::{CookieEdit, Engine, Evaluation, RequestEdits, is_hop_by_hop, is_protected};
+pub use engine::{Engine, Evaluation, RequestEdits};
 pub use error::{PolicyError, PolicyErrorKind};
+pub use forwarding::{is_hop_by_hop, is_protected};
+pub use origin::OriginError;
 pub use request::{Entropy, HeaderPair, RequestHead, Scheme, Timestamp};
 pub use response::{HeaderId, HeaderSet, PreparedHeader, Reply, ResponseEdits, ResponseHead, ResponseHeader};
+pub use route::PatternError;
 pub use trace::{NoTrace, Note, Recording, Trace, Verdict};

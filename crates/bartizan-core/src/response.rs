@@ -150,9 +150,16 @@ pub struct ResponseEdits {
     pub(crate) set_cookies: Vec<Box<[u8]>>,
     pub(crate) replacement: Option<Box<crate::Denial>>,
     pub(crate) dropped_cookies: u8,
+    pub(crate) report: Option<Box<crate::Reason>>,
 }
 
 impl ResponseEdits {
+    /// Appends a finished header. No kind has as many as there is room for.
+    pub(crate) fn prepare(&mut self, id: HeaderId) {
+        let added = self.prepared.try_push(id).is_ok();
+        debug_assert!(added, "more headers than a response can get");
+    }
+
     /// Headers that the response has and that go: all copies of each.
     pub const fn removed(&self) -> HeaderSet {
         self.removed
@@ -181,6 +188,11 @@ impl ResponseEdits {
     /// How many cookies were dropped: ours by name, or too long.
     pub const fn dropped_cookies(&self) -> u8 {
         self.dropped_cookies
+    }
+
+    /// What mode `report` would have refused, seen only when the response came (isolation).
+    pub fn report(&self) -> Option<&crate::Reason> {
+        self.report.as_deref()
     }
 
     /// What is sent instead of the whole response: an error page of the application became a problem document.

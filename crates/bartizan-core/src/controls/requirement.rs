@@ -1,0 +1,301 @@
+//! What a route requires of who asks: a kind of credential, a scope.
+
+use alloc::{boxed::Box, string::String, vec::Vec};
+
+use super::Finding;
+use crate::{
+    Credential, DenialCode, PolicyErrorKind, Principal,
+    error::Problems,
+    facts::Facts,
+    policy::{CredentialKind, RequireConfig},
+};
+
+/// Which kinds of credential the policy configures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Configured {
+    pub(crate) session: bool,
+    pub(crate) jwt: bool,
+    pub(crate) api_keys: bool,
+}
+
+impl Configured {
+    pub(crate) const fn any(self) -> bool {
+        self.session || self.jwt || self.api_keys
+    }
+
+    const fn has(self, kind: CredentialKind) -> bool {
+        match kind {
+            CredentialKind::Nothing => true,
+            CredentialKind::Session => self.session,
+            CredentialKind::Jwt => self.jwt,
+            CredentialKind::ApiKey => self.api_keys,
+        }
+    }
+}
+
+/// A compiled `require`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Requirement {
+    /// Open to everyone.
+    #[default]
+    Nothing,
+    /// One of these kinds.
+    Any { kinds: Vec<CredentialKind>, scope: Option<Box<str>> },
+}
+
+impl Requirement {
+    pub(crate) fn compile(
+        config: &RequireConfig,
+        configured: Configured,
+        at: &str,
+        problems: &mut Problems,
+    ) -> Self {
+        let (kinds, scope): (&[CredentialKind], Option<&String>) = match config {
+            RequireConfig::One(kind) => (core::slice::from_ref(kind), None),
+            RequireConfig::Any { any, scope } => (any, scope.as_ref()),
+        };
+        for kind in kinds {
+            if !configured.has(*kind) {
+                problems.error(at, None, PolicyErrorKind::CredentialNotConfigured(name(*kind), table(*kind)));
+            }
+        }
+        if kinds.is_empty() || (kinds.len() > 1 && kinds.contains(&CredentialKind::Nothing)) {
+            problems.error(at, None, PolicyErrorKind::EmptyRequirement);
+        }
+        if kinds == [CredentialKind::Nothing] {
+            if scope.is_some() {
+                problems.error(at, None, PolicyErrorKind::ScopeOfNobody);
+            }
+            return Self::Nothing;
+        }
+        Self::Any { kinds: kinds.to_vec(), scope: scope.map(|scope| scope.as_str().into()) }
+    }
+
+    /// Whether every credential that will do is one that no browser sends by itself.
+    pub(crate) fn is_explicit_only(&self) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Any { kinds, .. } => {
+                kinds.iter().all(|kind| matches!(kind, CredentialKind::Jwt | CredentialKind::ApiKey))
+            }
+        }
+    }
+
+    fn accepts(&self, kind: CredentialKind) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Any { kinds, .. } => kinds.contains(&kind),
+        }
+    }
+
+    /// The `WWW-Authenticate` challenge of a 401 (RFC 9110 §11.6.1), where there is a scheme to name.
+    pub(crate) fn challenge(&self) -> Option<&'static str> {
+        (self.accepts(CredentialKind::Jwt) || self.accepts(CredentialKind::ApiKey)).then_some("Bearer")
+    }
+
+    /// The credential to ask about. An explicit one beats a cookie; a session is asked for only where it is needed.
+    pub(crate) fn credential(
+        &self,
+        facts: &Facts<'_>,
+        configured: Configured,
+        anonymous: bool,
+    ) -> Option<Credential> {
+        let credential = |kind, secret: &[u8]| Some(Credential { kind, secret: secret.into() });
+        if configured.api_keys
+            && let Some(key) = facts.api_key
+        {
+            return credential(CredentialKind::ApiKey, key);
+        }
+        if (configured.jwt || configured.api_keys)
+            && let Some(token) = facts.authorization.value().and_then(bearer)
+        {
+            // A JWT in compact form has two dots (RFC 7515 §7.1); an API key has none.
+            let is_jwt = token.iter().filter(|&&byte| byte == b'.').count() == 2;
+            let kind = if configured.jwt && (is_jwt || !configured.api_keys) {
+                CredentialKind::Jwt
+            } else {
+                CredentialKind::ApiKey
+            };
+            return credential(kind, token);
+        }
+        match self {
+            Self::Any { .. } if self.accepts(CredentialKind::Session) && !anonymous => {
+                credential(CredentialKind::Session, facts.session?)
+            }
+            _ => None,
+        }
+    }
+
+    /// Judges who asks. `kind` is the kind of credential that was presented and verified.
+    pub(crate) fn decide(
+        &self,
+        principal: Option<&Principal>,
+        kind: Option<CredentialKind>,
+    ) -> Finding<'static> {
+        let Self::Any { scope, .. } = self else {
+            return Finding::Pass("the route requires nothing");
+        };
+        let Some(principal) = principal.filter(|_| kind.is_some_and(|kind| self.accepts(kind))) else {
+            return Finding::refuse(
+                DenialCode::AuthRequired,
+                b"",
+                "the route requires a credential that was not presented",
+            );
+        };
+        match scope {
+            Some(scope) if !principal.scopes.contains(scope) => Finding::refuse(
+                DenialCode::AuthScope,
+                b"",
+                "the principal lacks the scope that the route requires",
+            ),
+            _ => Finding::Pass("the principal has what the route requires"),
+        }
+    }
+}
+
+fn bearer(authorization: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = authorization.split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+}
+
+/// Whether an `Authorization` header carries a credential that browsers send by themselves.
+pub(crate) fn is_ambient_scheme(authorization: &[u8]) -> bool {
+    let scheme = authorization.split(|&byte| byte == b' ').next().unwrap_or_default();
+    [&b"basic"[..], b"digest", b"negotiate", b"ntlm"]
+        .iter()
+        .any(|ambient| scheme.eq_ignore_ascii_case(ambient))
+}
+
+/// Whether an `Authorization` header is one that we verify.
+pub(crate) fn is_bearer(authorization: &[u8]) -> bool {
+    bearer(authorization).is_some()
+}
+
+const fn name(kind: CredentialKind) -> &'static str {
+    match kind {
+        CredentialKind::Nothing => "nothing",
+        CredentialKind::Session => "session",
+        CredentialKind::Jwt => "jwt",
+        CredentialKind::ApiKey => "api-key",
+    }
+}
+
+const fn table(kind: CredentialKind) -> &'static str {
+    match kind {
+        CredentialKind::ApiKey => "api_keys",
+        _ => name(kind),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::{
+        Names,
+        tests::{NO_NAMES, facts_with},
+    };
+
+    const ALL: Configured = Configured { session: true, jwt: true, api_keys: true };
+
+    fn any(kinds: &[CredentialKind], scope: Option<&str>) -> Requirement {
+        Requirement::Any { kinds: kinds.to_vec(), scope: scope.map(Into::into) }
+    }
+
+    #[test]
+    fn an_explicit_credential_beats_a_cookie() {
+        use CredentialKind::{ApiKey, Jwt, Session};
+        let names = Names { session_cookie: Some(b"__Host-session"), api_keys: true, ..NO_NAMES };
+        let cookie = ("cookie", "__Host-session=s");
+        for (requirement, configured, headers, expected) in [
+            (
+                any(&[Session, Jwt], None),
+                ALL,
+                &[cookie, ("authorization", "Bearer a.b.c")][..],
+                Some((Jwt, "a.b.c")),
+            ),
+            (
+                any(&[Session], None),
+                ALL,
+                &[cookie, ("authorization", "bearer  key_live_x")],
+                Some((ApiKey, "key_live_x")),
+            ),
+            (any(&[Session], None), ALL, &[cookie, ("x-api-key", "k")], Some((ApiKey, "k"))),
+            (any(&[Session], None), ALL, &[cookie], Some((Session, "s"))),
+            (any(&[Session], None), ALL, &[cookie, ("authorization", "Basic eDp5")], Some((Session, "s"))),
+            (any(&[Jwt], None), ALL, &[cookie], None),
+            (Requirement::Nothing, ALL, &[cookie], None),
+            (Requirement::Nothing, ALL, &[("authorization", "Bearer a.b.c")], Some((Jwt, "a.b.c"))),
+            (
+                Requirement::Nothing,
+                Configured { session: true, ..Configured::default() },
+                &[("authorization", "Bearer a.b.c")],
+                None,
+            ),
+            (
+                any(&[Jwt], None),
+                Configured { jwt: true, ..Configured::default() },
+                &[("authorization", "Bearer opaque")],
+                Some((Jwt, "opaque")),
+            ),
+        ] {
+            let facts = facts_with("GET", "/", headers, names);
+            let found = requirement.credential(&facts, configured, false);
+            let found =
+                found.as_ref().map(|found| (found.kind, core::str::from_utf8(&found.secret).unwrap()));
+            assert_eq!(found, expected, "{requirement:?} {headers:?}");
+        }
+        let headers = [cookie];
+        let facts = facts_with("POST", "/", &headers, names);
+        assert_eq!(any(&[Session], None).credential(&facts, ALL, true), None);
+    }
+
+    #[test]
+    fn kinds_and_scopes() {
+        use CredentialKind::{ApiKey, Jwt, Session};
+        let alice = Principal { subject: "alice".into(), kind: Session, scopes: ["admin".into()].into() };
+        for (requirement, kind, expected) in [
+            (Requirement::Nothing, None, None),
+            (Requirement::Nothing, Some(Session), None),
+            (any(&[Session], None), Some(Session), None),
+            (any(&[Session], None), None, Some("auth.required")),
+            (any(&[Jwt, ApiKey], None), Some(Session), Some("auth.required")),
+            (any(&[Session], Some("admin")), Some(Session), None),
+            (any(&[Session], Some("root")), Some(Session), Some("auth.scope")),
+            (any(&[Session], Some("admi")), Some(Session), Some("auth.scope")),
+        ] {
+            let found = requirement.decide(kind.map(|_| &alice), kind);
+            assert_eq!(found.code(), expected, "{requirement:?} {kind:?}");
+        }
+        assert!(any(&[Jwt, ApiKey], None).is_explicit_only());
+        assert!(!any(&[Jwt, Session], None).is_explicit_only() && !Requirement::Nothing.is_explicit_only());
+    }
+
+    #[test]
+    fn wrong_requirements() {
+        use CredentialKind::{Jwt, Nothing, Session};
+        for (config, expected) in [
+            (RequireConfig::One(Session), None),
+            (RequireConfig::One(Jwt), Some("policy.require")),
+            (RequireConfig::Any { any: [].into(), scope: None }, Some("policy.require")),
+            (RequireConfig::Any { any: [Nothing, Session].into(), scope: None }, Some("policy.require")),
+            (RequireConfig::Any { any: [Nothing].into(), scope: Some("x".into()) }, Some("policy.require")),
+        ] {
+            let mut problems = Problems::default();
+            let configured = Configured { session: true, ..Configured::default() };
+            Requirement::compile(&config, configured, "default.require", &mut problems);
+            let codes: Vec<_> =
+                problems.finish().err().into_iter().flatten().map(|error| error.kind.code()).collect();
+            assert_eq!(codes.first().copied(), expected, "{config:?}");
+        }
+    }
+
+    #[test]
+    fn schemes() {
+        assert!(
+            is_ambient_scheme(b"Basic eDp5")
+                && is_ambient_scheme(b"NEGOTIATE x")
+                && !is_ambient_scheme(b"Bearer x")
+        );
+        assert!(is_bearer(b"bEARER x") && !is_bearer(b"Bearerx") && !is_bearer(b"Basic x"));
+    }
+}

@@ -1,0 +1,385 @@
+//! From what is written to what runs: every control compiled, every fault collected.
+
+use alloc::{borrow::ToOwned as _, format, string::String, vec::Vec};
+
+use super::{Inner, Modes, Rules, SESSION_COOKIE, Vary};
+use crate::{
+    Deployment, PolicyError, PolicyErrorKind, ResponseHeader,
+    controls::{
+        cors::{Cors, Shared},
+        csrf::Csrf,
+        firewall::Firewall,
+        host::Hosts,
+        requirement::{Configured, Requirement},
+    },
+    cookie::{CookieRules, READABLE},
+    error::Problems,
+    forwarding::Proxy,
+    headers::{
+        prepared::Prepared,
+        table::{Common, Table},
+    },
+    origin::{OriginPattern, OriginSet},
+    path::Findings,
+    policy::{CorsChoice, CorsConfig, Mode, Policy, RouteOptions, SecretProvider},
+    route::Pattern,
+};
+
+/// A route's number fits 16 bits, and each is looked at on the way to the last.
+const MOST_ROUTES: u32 = 4096;
+
+pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, Vec<PolicyError>> {
+    let mut problems = Problems::default();
+    let problems = &mut problems;
+    let public = public_origins(policy, deployment, problems);
+    let trusted = trusted_origins(policy, &public, problems);
+    let origins = origin_set(&public, &trusted, deployment);
+    let modes = modes(policy);
+    let configured = Configured {
+        session: policy.session.is_some(),
+        jwt: policy.jwt.is_some(),
+        api_keys: policy.api_keys.is_some(),
+    };
+
+    let mut prepared = Prepared::default();
+    let sharing = Shared::compile(&origins, &mut prepared);
+    let common = Common::compile(policy, &public, &trusted, problems);
+    let mut compiler = RuleCompiler {
+        policy,
+        origins: &origins,
+        configured,
+        common,
+        modes,
+        prepared: &mut prepared,
+        problems,
+    };
+    let default_rules = compiler.compile(&policy.default, "default");
+    if configured.any() && policy.default.require.is_none() {
+        compiler.problems.error("default.require", None, PolicyErrorKind::DefaultRequirementMissing);
+    }
+    let (routes, rules) = compiler.compile_routes();
+
+    let firewall = Firewall::compile(&policy.request, problems);
+    let hosts = Hosts::compile(policy, &public, deployment, problems);
+    let proxy = policy.proxy.as_ref().map(|config| Proxy::compile(config, problems));
+    https_is_reachable(policy, &public, deployment, problems);
+    secrets_are_references(policy, deployment, problems);
+    let (cookies_over_https, cookies_over_http) = cookie_rules(policy, &public, configured, problems);
+    let ambient_cookies = cookie_names(&policy.csrf.ambient_cookies, "csrf.ambient_cookies", problems);
+    let health = policy.server.health.as_deref().and_then(|path| health(path, problems));
+
+    let vary = Vary {
+        origin: prepared.add(ResponseHeader::Vary, "Origin"),
+        fetch_site: prepared.add(ResponseHeader::Vary, "Sec-Fetch-Site"),
+        both: prepared.add(ResponseHeader::Vary, "Origin, Sec-Fetch-Site"),
+    };
+    let warnings = core::mem::take(problems).finish()?;
+    Ok(Inner {
+        modes,
+        development: deployment.development,
+        firewall,
+        health,
+        hosts,
+        proxy,
+        origins,
+        sharing,
+        configured,
+        ambient_cookies: ambient_cookies.into_iter().map(|name| name.into_bytes().into()).collect(),
+        cookies_over_https,
+        cookies_over_http,
+        routes,
+        default_rules,
+        rules,
+        prepared,
+        vary,
+        warnings,
+    })
+}
+
+fn modes(policy: &Policy) -> Modes {
+    let mode = |own: Option<Mode>| own.or(policy.mode).unwrap_or_default();
+    Modes {
+        firewall: mode(policy.request.mode),
+        host: mode(None),
+        https: mode(policy.https.mode),
+        cors: mode(policy.cors.mode),
+        csrf: mode(policy.csrf.mode),
+        isolation: policy.isolation.mode.or(policy.mode).unwrap_or(Mode::Report),
+        websocket: mode(policy.websocket.mode),
+        requirement: mode(None),
+        cookies: mode(policy.cookies.mode),
+    }
+}
+
+fn public_origins(policy: &Policy, deployment: &Deployment, problems: &mut Problems) -> Vec<OriginPattern> {
+    let mut origins = Vec::new();
+    for (index, text) in policy.origin.public.iter().enumerate() {
+        let path = format!("origin.public[{index}]");
+        let Some(origin) = problems.check(&*path, text, OriginPattern::parse_public(text)) else { continue };
+        if origin.http_scheme() == Some(crate::Scheme::Http)
+            && !origin.is_loopback()
+            && !deployment.development
+        {
+            problems.error(path, Some(text), PolicyErrorKind::InsecurePublicOrigin);
+        }
+        origins.push(origin);
+    }
+    origins
+}
+
+fn trusted_origins(policy: &Policy, public: &[OriginPattern], problems: &mut Problems) -> Vec<OriginPattern> {
+    let mut origins = Vec::new();
+    for (index, text) in policy.origin.trusted.iter().enumerate() {
+        let path = format!("origin.trusted[{index}]");
+        let Some(origin) = problems.check(&*path, text, OriginPattern::parse(text)) else { continue };
+        let by_https = public.iter().any(|public| public.http_scheme() == Some(crate::Scheme::Https));
+        if by_https && origin.http_scheme() == Some(crate::Scheme::Http) {
+            problems.warn(
+                &*path,
+                format!("`{text}` is plain http and never matches a request that came by https"),
+            );
+        } else if !public.is_empty() && !public.iter().any(|public| public.is_same_site(&origin)) {
+            problems.warn(
+                path,
+                format!("`{text}` is not same-site with any public origin: its pages' requests carry cookies only if those are `SameSite=None; Secure; Partitioned`"),
+            );
+        }
+        origins.push(origin);
+    }
+    origins
+}
+
+/// Public and trusted origins; a loopback listener is also reached by the names of this machine.
+fn origin_set(public: &[OriginPattern], trusted: &[OriginPattern], deployment: &Deployment) -> OriginSet {
+    let mut set = OriginSet::default();
+    for origin in public.iter().chain(trusted) {
+        set.push(origin.clone());
+    }
+    if let Some(listen) = deployment.listen.filter(|listen| listen.ip().to_canonical().is_loopback()) {
+        let scheme = if deployment.tls { "https" } else { "http" };
+        for host in ["localhost", "127.0.0.1", "[::1]"] {
+            if let Ok(origin) = OriginPattern::parse(&format!("{scheme}://{host}:{}", listen.port().max(1))) {
+                set.push(origin);
+            }
+        }
+    }
+    set
+}
+
+/// A public https origin needs something that speaks TLS, or every request would be redirected to itself.
+fn https_is_reachable(
+    policy: &Policy,
+    public: &[OriginPattern],
+    deployment: &Deployment,
+    problems: &mut Problems,
+) {
+    let index = public.iter().position(|origin| origin.http_scheme() == Some(crate::Scheme::Https));
+    let names_proto = policy
+        .proxy
+        .as_ref()
+        .is_some_and(|proxy| !proxy.trusted.is_empty() && proxy.forwarded.proto.is_some());
+    if let (Some(index), Some(_), false, false) = (index, deployment.listen, deployment.tls, names_proto) {
+        let text = policy.origin.public.get(index).map(String::as_str);
+        problems.error(format!("origin.public[{index}]"), text, PolicyErrorKind::HttpsUnreachable);
+    }
+}
+
+fn secrets_are_references(policy: &Policy, deployment: &Deployment, problems: &mut Problems) {
+    let tls = policy.server.tls.as_ref();
+    for (path, secret) in [
+        ("server.upstream_token", policy.server.upstream_token.as_ref()),
+        ("server.tls.certificate", tls.map(|tls| &tls.certificate)),
+        ("server.tls.key", tls.map(|tls| &tls.key)),
+    ] {
+        if secret.is_some_and(|secret| secret.provider() == SecretProvider::Literal)
+            && !deployment.development
+        {
+            problems.error(path, None, PolicyErrorKind::SecretLiteral);
+        }
+    }
+}
+
+fn cookie_rules(
+    policy: &Policy,
+    public: &[OriginPattern],
+    configured: Configured,
+    problems: &mut Problems,
+) -> (CookieRules, CookieRules) {
+    let readable = match &policy.cookies.readable {
+        Some(names) => cookie_names(names, "cookies.readable", problems),
+        None => READABLE.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    let owned = if configured.session { [SESSION_COOKIE.into()].into() } else { Vec::new() };
+    let over_https =
+        CookieRules { secure: true, readable: readable.into_iter().map(Into::into).collect(), owned };
+    // Only in development: a browser would not keep a Secure cookie of a plain http origin that is not loopback.
+    let is_insecure = public
+        .iter()
+        .any(|origin| origin.http_scheme() == Some(crate::Scheme::Http) && !origin.is_loopback());
+    let over_http = CookieRules { secure: !is_insecure, ..over_https.clone() };
+    (over_https, over_http)
+}
+
+/// Names that are tokens (RFC 6265 §4.1.1).
+fn cookie_names(names: &[String], at: &str, problems: &mut Problems) -> Vec<String> {
+    for (index, name) in names.iter().enumerate() {
+        if !crate::forwarding::is_header_name(name) {
+            problems.error(format!("{at}[{index}]"), Some(name), PolicyErrorKind::InvalidCookieName);
+        }
+    }
+    names.to_vec()
+}
+
+fn health(path: &str, problems: &mut Problems) -> Option<alloc::boxed::Box<[u8]>> {
+    let is_plain = path.starts_with('/')
+        && path.len() > 1
+        && crate::path::scan(path.as_bytes()).is_empty()
+        && !path.contains(['%', '?']);
+    if !is_plain {
+        problems.error("server.health", Some(path), PolicyErrorKind::InvalidHealthPath);
+        return None;
+    }
+    Some(path.as_bytes().into())
+}
+
+/// Compiles what routes say, each over `[default]`.
+struct RuleCompiler<'b> {
+    policy: &'b Policy,
+    origins: &'b OriginSet,
+    configured: Configured,
+    common: Common,
+    modes: Modes,
+    prepared: &'b mut Prepared,
+    problems: &'b mut Problems,
+}
+
+impl RuleCompiler<'_> {
+    fn compile_routes(mut self) -> (Vec<Pattern>, Vec<Rules>) {
+        let (mut patterns, mut rules): (Vec<Pattern>, _) = (Vec::new(), Vec::new());
+        if self.policy.route.len() > MOST_ROUTES as usize {
+            self.problems.error("route", None, PolicyErrorKind::TooMany(MOST_ROUTES));
+        }
+        for (index, route) in self.policy.route.iter().enumerate().take(MOST_ROUTES as usize) {
+            let at = format!("route[{index}]");
+            rules.push(self.compile(&merged(route.options(), &self.policy.default), &at));
+            let pattern = Pattern::parse(&route.pattern, route.case_insensitive);
+            let Some(pattern) = self.problems.check(format!("{at}.match"), &route.pattern, pattern) else {
+                continue;
+            };
+            if let Some(earlier) = patterns.iter().find(|earlier| earlier.shadows(&pattern)) {
+                let message = format!(
+                    "never applies: `{}` stands before it and matches all that it matches",
+                    earlier.as_str()
+                );
+                self.problems.warn(format!("{at}.match"), message);
+            }
+            patterns.push(pattern);
+        }
+        self.warn_of_half_guarded_paths(&patterns);
+        (patterns, rules)
+    }
+
+    /// A path that asks for a credential with some methods and gives the default with the others.
+    fn warn_of_half_guarded_paths(&mut self, patterns: &[Pattern]) {
+        for (index, (pattern, route)) in patterns.iter().zip(&self.policy.route).enumerate() {
+            let guards = route.require.is_some() && route.require != self.policy.default.require;
+            let others =
+                || patterns.iter().filter(|other| other.same_path(pattern) && !other.names_methods()).count();
+            if guards && pattern.names_methods() && others() == 0 {
+                let message = format!(
+                    "`{}` guards only these methods; all others of this path get `[default]`",
+                    pattern.as_str()
+                );
+                self.problems.warn(format!("route[{index}].match"), message);
+            }
+        }
+    }
+
+    fn compile(&mut self, options: &RouteOptions, at: &str) -> Rules {
+        let requirement = match &options.require {
+            Some(config) => {
+                Requirement::compile(config, self.configured, &format!("{at}.require"), self.problems)
+            }
+            None => Requirement::Nothing,
+        };
+        let skip = options.dangerously_skip_csrf.unwrap_or(false);
+        if skip && options.csrf == Some(crate::policy::CsrfChoice::Token) {
+            self.problems.error(
+                format!("{at}.dangerously_skip_csrf"),
+                Some("true"),
+                PolicyErrorKind::Contradiction("dangerously_skip_csrf", "csrf = \"token\""),
+            );
+        }
+        if options.one_time == Some(true) && options.csrf != Some(crate::policy::CsrfChoice::Token) {
+            self.problems.error(
+                format!("{at}.one_time"),
+                Some("true"),
+                PolicyErrorKind::Contradiction("one_time", "csrf = \"origin\""),
+            );
+        }
+        let (cors, cors_at, cors_mode) = self.cors(options, at);
+        Rules {
+            csrf: Csrf {
+                choice: options.csrf.unwrap_or_default(),
+                cross_site: options.cross_site.unwrap_or_default(),
+                skip,
+                explicit_only: requirement.is_explicit_only(),
+            },
+            requirement,
+            cors: Cors::compile(&cors, self.origins, &cors_at, self.prepared, self.problems),
+            cors_mode,
+            headers: Table::compile(self.policy, &self.common, options, at, self.prepared, self.problems),
+            relaxed: Findings::of(options.relax.as_deref().unwrap_or_default()),
+            pass_errors: options.pass_errors.unwrap_or(false),
+            max_body: options.max_body.map_or(10 << 20, |size| size.0),
+            forward_authorization: options.forward_authorization.unwrap_or(false),
+        }
+    }
+
+    /// The route's `[cors]`, where it is written, and its mode.
+    fn cors(&self, options: &RouteOptions, at: &str) -> (CorsConfig, String, Mode) {
+        let base = CorsConfig { mode: Some(self.modes.cors), ..self.policy.cors.clone() };
+        match &options.cors {
+            None => (base, "cors".to_owned(), self.modes.cors),
+            Some(CorsChoice::Mode(mode)) => {
+                (CorsConfig { mode: Some(*mode), ..base }, "cors".to_owned(), *mode)
+            }
+            Some(CorsChoice::Override(own)) => {
+                let own = (**own).clone();
+                let mode = own.mode.unwrap_or(self.modes.cors);
+                let merged = CorsConfig {
+                    mode: Some(mode),
+                    methods: own.methods.or(base.methods),
+                    headers: own.headers.or(base.headers),
+                    exposed_headers: own.exposed_headers.or(base.exposed_headers),
+                    max_age: own.max_age.or(base.max_age),
+                    anonymous: own.anonymous.or(base.anonymous),
+                    reject_foreign: own.reject_foreign.or(base.reject_foreign),
+                };
+                (merged, format!("{at}.cors"), mode)
+            }
+        }
+    }
+}
+
+/// What a route does not name, `[default]` does.
+fn merged(own: RouteOptions, default: &RouteOptions) -> RouteOptions {
+    let default = default.clone();
+    RouteOptions {
+        require: own.require.or(default.require),
+        csrf: own.csrf.or(default.csrf),
+        cross_site: own.cross_site.or(default.cross_site),
+        one_time: own.one_time.or(default.one_time),
+        dangerously_skip_csrf: own.dangerously_skip_csrf.or(default.dangerously_skip_csrf),
+        cors: own.cors.or(default.cors),
+        csp: own.csp.or(default.csp),
+        form_action: own.form_action.or(default.form_action),
+        frame_ancestors: own.frame_ancestors.or(default.frame_ancestors),
+        coop: own.coop.or(default.coop),
+        corp: own.corp.or(default.corp),
+        relax: own.relax.or(default.relax),
+        pass_errors: own.pass_errors.or(default.pass_errors),
+        max_body: own.max_body.or(default.max_body),
+        forward_authorization: own.forward_authorization.or(default.forward_authorization),
+    }
+}

@@ -1,0 +1,115 @@
+//! A request that may go on: what goes with it, and what is taken from it.
+
+use core::net::IpAddr;
+
+use super::{Engine, SESSION_COOKIE};
+use crate::{
+    CookieEdit, Denial, Entropy, Grant, Principal, Reason, Scheme, cookie,
+    forwarding::{is_stripped, same_name},
+    route::Pattern,
+};
+
+impl Grant {
+    /// The engine that decided.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The client's address, after the trusted proxies were asked.
+    pub fn client_ip(&self) -> Option<IpAddr> {
+        self.context.client_ip
+    }
+
+    /// The client's scheme, after the trusted proxies were asked.
+    pub fn scheme(&self) -> Scheme {
+        self.context.scheme
+    }
+
+    /// The nonce of this response's Content Security Policy, 22 characters of base64. There is one where the
+    /// route's pages have one and the request asks for a page (`Accept`, `Sec-Fetch-Dest`).
+    pub fn nonce(&self) -> Option<&str> {
+        self.context.nonce.as_ref().map(crate::decision::Nonce::as_str)
+    }
+
+    /// Who asks, if a credential was verified.
+    pub fn principal(&self) -> Option<&Principal> {
+        self.principal.as_deref()
+    }
+
+    /// The `match` of the route that was selected; `None` where `[default]` holds.
+    pub fn route(&self) -> Option<&str> {
+        let place = usize::from(self.context.route).checked_sub(1)?;
+        self.engine.0.routes.get(place).map(Pattern::as_str)
+    }
+
+    /// What mode `report` would have refused; each belongs into the log.
+    pub fn reports(&self) -> &[Reason] {
+        &self.reports
+    }
+
+    /// The longest request body, in bytes.
+    pub fn max_body(&self) -> u64 {
+        self.engine.rules(self.context.route).max_body
+    }
+
+    /// Whether this is a WebSocket handshake that may pass; a tunnel only after a verified 101.
+    pub fn is_websocket(&self) -> bool {
+        self.context.is_websocket
+    }
+
+    /// What is to be taken from the request before the handler sees it.
+    pub fn request_edits(&self) -> RequestEdits<'_> {
+        RequestEdits { grant: self }
+    }
+
+    /// A refusal after all: the body is too large, the upstream is gone, the handler panicked.
+    pub fn fail(&self, reason: Reason, entropy: impl Entropy) -> Denial {
+        self.engine.deny(reason, &self.context, entropy)
+    }
+}
+
+/// What is to be taken from a request before the handler sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestEdits<'g> {
+    grant: &'g Grant,
+}
+
+impl RequestEdits<'_> {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        !self.grant.context.edits.any
+    }
+
+    /// Whether this inbound header reaches the handler.
+    ///
+    /// What does not: names that are ours to assert, what proxies assert of the client, overrides of method and
+    /// path, what `Connection` names, credentials that were consumed, an `Upgrade` that is not a WebSocket's.
+    /// Hop-by-hop headers are a proxy's business: [`crate::is_hop_by_hop`].
+    pub fn passes(&self, name: &[u8]) -> bool {
+        let edits = &self.grant.context.edits;
+        if !edits.any {
+            return true;
+        }
+        let is = |other: &[u8]| same_name(name, other);
+        !(is_stripped(name)
+            || self.grant.engine.0.proxy.as_ref().is_some_and(|proxy| proxy.names(name))
+            || (edits.authorization && is(b"authorization"))
+            || (edits.api_key && is(b"x-api-key"))
+            || (edits.upgrade && is(b"upgrade"))
+            || edits.connection.iter().any(|named| is(named)))
+    }
+
+    /// What becomes of a `Cookie` header: our own cookie goes, and on `cross_site = "anonymous"` the login
+    /// cookies of the upstream.
+    pub fn cookie(&self, value: &[u8]) -> CookieEdit {
+        let edits = &self.grant.context.edits;
+        if !edits.session_cookie && !edits.ambient_cookies {
+            return CookieEdit::Keep;
+        }
+        cookie::without(value, |name| {
+            (edits.session_cookie && name == SESSION_COOKIE.as_bytes())
+                || (edits.ambient_cookies
+                    && self.grant.engine.0.ambient_cookies.iter().any(|ambient| **ambient == *name))
+        })
+    }
+}

@@ -1,0 +1,311 @@
+//! What runs: built once from a policy, shared by all requests, never changed.
+
+mod build;
+mod evaluation;
+mod grant;
+mod respond;
+
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
+
+pub use evaluation::Evaluation;
+pub use grant::RequestEdits;
+
+use crate::{
+    Denial, DenialCode, Deployment, Entropy, HeaderPair, NoTrace, PolicyError, PreparedHeader, Reason, Reply,
+    RequestHead, RequestId, ResponseHeader, Scheme, Timestamp, Trace, Warning,
+    controls::{
+        cors::{Cors, Shared, Sharing},
+        csrf::Csrf,
+        firewall::Firewall,
+        host::Hosts,
+        requirement::{Configured, Requirement},
+    },
+    cookie::CookieRules,
+    decision::Context,
+    forwarding::Proxy,
+    headers::{
+        Kind,
+        prepared::Prepared,
+        problem,
+        table::{KindCsp, Rule, Table},
+    },
+    origin::OriginSet,
+    path::Findings,
+    policy::{Mode, Policy},
+    route::Pattern,
+};
+
+/// A policy that runs. Cloning it shares it.
+///
+/// ```
+/// use bartizan_core::{Deployment, Engine, policy::Policy};
+/// let deployment = Deployment { listen: "127.0.0.1:8080".parse().ok(), ..Deployment::default() };
+/// let engine = Engine::build(&Policy::default(), &deployment).unwrap();
+/// assert!(engine.authorisation_is_upstreams());
+/// // An open listener needs to be told where it is reached.
+/// let errors = Engine::build(&Policy::default(), &Deployment::default()).unwrap_err();
+/// assert_eq!(errors[0].kind.code(), "policy.no-public-origin");
+/// ```
+#[derive(Clone, Debug)]
+pub struct Engine(Arc<Inner>);
+
+/// All that was compiled.
+#[derive(Debug)]
+struct Inner {
+    modes: Modes,
+    development: bool,
+    firewall: Firewall,
+    health: Option<Box<[u8]>>,
+    hosts: Hosts,
+    proxy: Option<Proxy>,
+    origins: OriginSet,
+    sharing: Shared,
+    configured: Configured,
+    ambient_cookies: Vec<Box<[u8]>>,
+    cookies_over_https: CookieRules,
+    cookies_over_http: CookieRules,
+    routes: Vec<Pattern>,
+    /// What holds where no route matches.
+    default_rules: Rules,
+    /// Of each route.
+    rules: Vec<Rules>,
+    prepared: Prepared,
+    vary: Vary,
+    warnings: Vec<Warning>,
+}
+
+/// What each control does with what it finds.
+#[derive(Clone, Copy, Debug)]
+struct Modes {
+    firewall: Mode,
+    host: Mode,
+    https: Mode,
+    cors: Mode,
+    csrf: Mode,
+    isolation: Mode,
+    websocket: Mode,
+    requirement: Mode,
+    cookies: Mode,
+}
+
+/// What holds on one route.
+#[derive(Clone, Debug)]
+struct Rules {
+    requirement: Requirement,
+    csrf: Csrf,
+    cors: Cors,
+    cors_mode: Mode,
+    headers: Table,
+    relaxed: Findings,
+    pass_errors: bool,
+    max_body: u64,
+    forward_authorization: bool,
+}
+
+/// The finished `Vary` headers.
+#[derive(Clone, Copy, Debug)]
+struct Vary {
+    origin: crate::HeaderId,
+    fetch_site: crate::HeaderId,
+    both: crate::HeaderId,
+}
+
+/// The name of our session cookie: bound to the host, so that no sibling can plant one (RFC 6265bis §4.1.3).
+const SESSION_COOKIE: &str = "__Host-session";
+
+impl Engine {
+    /// Builds the engine, or says all that is wrong with the policy.
+    pub fn build(policy: &Policy, deployment: &Deployment) -> Result<Self, Vec<PolicyError>> {
+        build::build(policy, deployment).map(|inner| Self(Arc::new(inner)))
+    }
+
+    /// What works and is probably not meant.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.0.warnings
+    }
+
+    /// The headers that were finished at build; [`crate::HeaderId::index`] is a place in it.
+    pub fn prepared_headers(&self) -> &[PreparedHeader] {
+        self.0.prepared.as_slice()
+    }
+
+    /// Begins to judge a request: reads its headers, once.
+    pub fn evaluate<'r, H, E>(
+        &self,
+        head: &RequestHead<'r, H>,
+        now: Timestamp,
+        entropy: E,
+    ) -> Evaluation<'_, 'r, E, NoTrace>
+    where
+        H: Iterator<Item = HeaderPair<'r>> + Clone,
+        E: Entropy,
+    {
+        self.evaluate_traced(head, now, entropy, NoTrace)
+    }
+
+    /// The same, telling `trace` what each control found.
+    pub fn evaluate_traced<'r, H, E, T>(
+        &self,
+        head: &RequestHead<'r, H>,
+        now: Timestamp,
+        entropy: E,
+        trace: T,
+    ) -> Evaluation<'_, 'r, E, T>
+    where
+        H: Iterator<Item = HeaderPair<'r>> + Clone,
+        E: Entropy,
+        T: Trace,
+    {
+        Evaluation::begin(self, head, now, entropy, trace)
+    }
+
+    /// A refusal by a surface that has no grant: the head could not be read, or did not come in time.
+    pub fn refuse(&self, reason: Reason, entropy: impl Entropy) -> Denial {
+        self.deny(reason, &Context::unknown(), entropy)
+    }
+
+    /// The routes' patterns, in order.
+    pub fn routes(&self) -> impl Iterator<Item = &str> {
+        self.0.routes.iter().map(Pattern::as_str)
+    }
+
+    /// Whether no kind of credential is configured, so that authorisation is the upstream's.
+    pub fn authorisation_is_upstreams(&self) -> bool {
+        !self.0.configured.any()
+    }
+
+    /// What each control does, by name, as `serve` and `explain` show it.
+    pub fn modes(&self) -> impl Iterator<Item = (&'static str, Mode)> {
+        let modes = &self.0.modes;
+        [
+            ("firewall", modes.firewall),
+            ("host", modes.host),
+            ("https", modes.https),
+            ("cors", modes.cors),
+            ("csrf", modes.csrf),
+            ("websocket", modes.websocket),
+            ("isolation", modes.isolation),
+            ("requirement", modes.requirement),
+            ("cookies", modes.cookies),
+        ]
+        .into_iter()
+    }
+
+    fn rules(&self, route: u16) -> &Rules {
+        usize::from(route)
+            .checked_sub(1)
+            .and_then(|place| self.0.rules.get(place))
+            .unwrap_or(&self.0.default_rules)
+    }
+
+    /// The number of the first route that matches, from 1; 0 is `[default]`.
+    fn route(&self, method: &[u8], matches: impl Fn(&Pattern) -> bool) -> u16 {
+        let place = self.0.routes.iter().position(|route| route.covers_method(method) && matches(route));
+        place.and_then(|place| u16::try_from(place + 1).ok()).unwrap_or(0)
+    }
+
+    /// Finishes a refusal.
+    fn deny(&self, reason: Reason, context: &Context, mut entropy: impl Entropy) -> Denial {
+        let status = reason.code().status();
+        self.deny_with_status(reason, status, context, &mut entropy)
+    }
+
+    fn deny_with_status(
+        &self,
+        reason: Reason,
+        status: u16,
+        context: &Context,
+        entropy: &mut impl Entropy,
+    ) -> Denial {
+        let mut id = [0; 8];
+        entropy.fill(&mut id);
+        let request_id = RequestId(u64::from_be_bytes(id));
+        let development = self.0.development;
+        let (content_type, body) = if context.is_navigation {
+            (problem::HTML, problem::html(&reason, status, request_id, development))
+        } else {
+            (problem::JSON, problem::json(&reason, status, request_id, development))
+        };
+        let mut reply = self.reply(status, context);
+        let mut add = |name, value: &str| reply.headers.push((name, value.as_bytes().into()));
+        add(ResponseHeader::ContentType, content_type);
+        match reason.code() {
+            DenialCode::RequestMethod => add(ResponseHeader::Allow, &self.0.firewall.allow),
+            DenialCode::StoreUnavailable => add(ResponseHeader::RetryAfter, "5"),
+            _ if status == 401 => {
+                if let Some(challenge) = self.rules(context.route).requirement.challenge() {
+                    add(ResponseHeader::WwwAuthenticate, challenge);
+                }
+            }
+            _ => {}
+        }
+        reply.body = body;
+        Denial { reason, request_id, reply }
+    }
+
+    /// A response of ours with the headers of kind *error*, without a body.
+    fn reply(&self, status: u16, context: &Context) -> Reply {
+        let rules = self.rules(context.route);
+        let headers = rules.headers.of(Kind::Error);
+        let mut reply = Reply { status, headers: Vec::with_capacity(16), body: Box::default() };
+        let mut add = |id| {
+            if let Some(header) = self.0.prepared.get(id) {
+                reply.headers.push((header.name, header.value.as_bytes().into()));
+            }
+        };
+        for row in &headers.rows {
+            if row.rule != Rule::OursOverHttps || context.scheme == Scheme::Https {
+                add(row.id);
+            }
+        }
+        if let KindCsp::Finished(id) = headers.csp {
+            add(id);
+        }
+        headers.frame_options.into_iter().for_each(&mut add);
+        if let Some(id) = self.vary(rules, context, false) {
+            add(id);
+        }
+        let mut echo: Option<Box<[u8]>> = None;
+        rules.cors.append(&self.0.sharing, &context.sharing, |header| match header {
+            Ok(id) => add(id),
+            Err(origin) => echo = Some(origin.into()),
+        });
+        if let Some(origin) = echo {
+            reply.headers.push((ResponseHeader::AccessControlAllowOrigin, origin));
+        }
+        // Ours are never to be kept, whatever the policy says of headers: they are about this request alone.
+        reply.headers.push((ResponseHeader::CacheControl, b"no-store".as_slice().into()));
+        reply
+    }
+
+    /// What a response varies by. `api` is whether isolation, which concerns those, decided about it.
+    fn vary(&self, rules: &Rules, context: &Context, api: bool) -> Option<crate::HeaderId> {
+        let by_origin = rules.cors.is_enabled();
+        let by_site = context.read_fetch_site || (api && context.isolation_read);
+        match (by_origin, by_site) {
+            (true, true) => Some(self.0.vary.both),
+            (true, false) => Some(self.0.vary.origin),
+            (false, true) => Some(self.0.vary.fetch_site),
+            (false, false) => None,
+        }
+    }
+}
+
+impl Context {
+    /// Of a request that nothing is known of.
+    fn unknown() -> Self {
+        Self {
+            route: 0,
+            client_ip: None,
+            scheme: Scheme::Http,
+            sharing: Sharing::Off,
+            nonce: None,
+            is_navigation: false,
+            read_fetch_site: false,
+            isolation_read: false,
+            isolation_suspect: false,
+            is_websocket: false,
+            edits: crate::decision::Edits::default(),
+        }
+    }
+}

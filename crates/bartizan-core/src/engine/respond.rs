@@ -1,0 +1,332 @@
+//! The response side: one pass over the response's headers, then what has to change.
+
+use alloc::{boxed::Box, vec::Vec};
+
+use crate::{
+    DenialCode, Entropy, Grant, HeaderPair, HeaderSet, Reason, ResponseEdits, ResponseHead, ResponseHeader,
+    Scheme,
+    controls::{Finding, cors::Sharing, isolation},
+    cookie::{CookieRules, Hardened, harden},
+    facts::{has_token, list},
+    forwarding::is_protected,
+    headers::{
+        Kind,
+        csp::{Framing, HandlerCsp},
+        kind,
+        table::{KindCsp, KindHeaders, Rule},
+    },
+    policy::Mode,
+};
+
+/// What a response's headers say.
+struct Seen {
+    present: HeaderSet,
+    has_protected: bool,
+    kind: Kind,
+    is_json: bool,
+    is_attachment: bool,
+    csp: HandlerCsp,
+    cache_control: Option<Box<[u8]>>,
+    is_public: bool,
+    varies_by: Vec<Box<[u8]>>,
+    retry_after: Option<Box<[u8]>>,
+    cookies: Vec<Box<[u8]>>,
+    has_cookies: bool,
+    dropped_cookies: u8,
+}
+
+/// Of a handler, nobody learns what it runs on.
+const TELLTALES: [ResponseHeader; 4] = [
+    ResponseHeader::Server,
+    ResponseHeader::XPoweredBy,
+    ResponseHeader::XAspnetVersion,
+    ResponseHeader::XXssProtection,
+];
+
+/// Only the engine writes these.
+const SHARING: [ResponseHeader; 7] = [
+    ResponseHeader::AccessControlAllowOrigin,
+    ResponseHeader::AccessControlAllowCredentials,
+    ResponseHeader::AccessControlAllowMethods,
+    ResponseHeader::AccessControlAllowHeaders,
+    ResponseHeader::AccessControlExposeHeaders,
+    ResponseHeader::AccessControlMaxAge,
+    ResponseHeader::AccessControlAllowPrivateNetwork,
+];
+
+impl Grant {
+    /// Judges the handler's response: what is removed, added, hardened, or sent in its place.
+    pub fn respond<'h, H>(&self, head: ResponseHead<H>, mut entropy: impl Entropy) -> ResponseEdits
+    where
+        H: Iterator<Item = HeaderPair<'h>>,
+    {
+        let status = head.status;
+        let seen = self.look(head.headers);
+        let mut edits = ResponseEdits::default();
+        if let Some(denial) = self.judge(&seen, status, &mut edits, &mut entropy) {
+            edits.replacement = Some(Box::new(denial));
+            return edits;
+        }
+        let rules = self.engine.rules(self.context.route);
+        let headers = rules.headers.of(seen.kind);
+        edits.removes_protected = seen.has_protected;
+        for name in TELLTALES {
+            if seen.present.contains(name) {
+                edits.removed.insert(name);
+            }
+        }
+        self.add_rows(headers, &seen, &mut edits);
+        // 1xx, 101 and 304 are about a representation that the client has already.
+        if !matches!(status, 100..=199 | 304) {
+            self.add_csp(headers, &seen, &mut edits);
+            self.add_caching(headers, &seen, &mut edits);
+        }
+        self.add_sharing(&seen, &mut edits);
+        if seen.has_cookies {
+            edits.removed.insert(ResponseHeader::SetCookie);
+            edits.set_cookies = seen.cookies;
+            edits.dropped_cookies = seen.dropped_cookies;
+        }
+        edits
+    }
+
+    fn look<'h>(&self, headers: impl Iterator<Item = HeaderPair<'h>>) -> Seen {
+        let mut seen = Seen {
+            present: HeaderSet::default(),
+            has_protected: false,
+            kind: Kind::Api,
+            is_json: false,
+            is_attachment: false,
+            csp: HandlerCsp::default(),
+            cache_control: None,
+            is_public: false,
+            varies_by: Vec::new(),
+            retry_after: None,
+            cookies: Vec::new(),
+            has_cookies: false,
+            dropped_cookies: 0,
+        };
+        let rules = self.cookie_rules();
+        for (name, value) in headers {
+            let Some(known) = ResponseHeader::identify(name) else {
+                seen.has_protected |= is_protected(name);
+                continue;
+            };
+            seen.present.insert(known);
+            match known {
+                ResponseHeader::ContentType => {
+                    seen.kind = Kind::of_content_type(value);
+                    seen.is_json = kind::is_json(value);
+                }
+                ResponseHeader::ContentDisposition => seen.is_attachment |= kind::is_attachment(value),
+                ResponseHeader::ContentSecurityPolicy => seen.csp.observe(value),
+                ResponseHeader::CacheControl => {
+                    seen.is_public |= list(value).any(is_public);
+                    let joined = seen.cache_control.get_or_insert_default();
+                    let separator: &[u8] = if joined.is_empty() { b"" } else { b", " };
+                    *joined = [&**joined, separator, value].concat().into();
+                }
+                ResponseHeader::Vary => seen.varies_by.push(value.into()),
+                ResponseHeader::RetryAfter => seen.retry_after = Some(value.into()),
+                ResponseHeader::SetCookie => seen.add_cookie(value, rules),
+                _ => {}
+            }
+        }
+        if seen.is_attachment {
+            seen.kind = Kind::Download;
+        }
+        seen
+    }
+
+    /// How cookies are hardened; `None` where that is off.
+    fn cookie_rules(&self) -> Option<&CookieRules> {
+        let inner = &self.engine.0;
+        match (inner.modes.cookies, self.context.scheme) {
+            (Mode::Off, _) => None,
+            (_, Scheme::Https) => Some(&inner.cookies_over_https),
+            (_, Scheme::Http) => Some(&inner.cookies_over_http),
+        }
+    }
+
+    /// What may take the response's place: isolation, and the application's error texts.
+    fn judge(
+        &self,
+        seen: &Seen,
+        status: u16,
+        edits: &mut ResponseEdits,
+        entropy: &mut impl Entropy,
+    ) -> Option<crate::Denial> {
+        if self.context.isolation_suspect
+            && let Finding::Refuse { code, .. } = isolation::decide(seen.kind)
+        {
+            if self.engine.0.modes.isolation == Mode::Enforce {
+                return Some(self.engine.deny_with_status(
+                    Reason::new(code),
+                    code.status(),
+                    &self.context,
+                    entropy,
+                ));
+            }
+            edits.report = Some(Box::new(Reason::new(code)));
+        }
+        // JSON is what an API says on purpose; anything else with a 5xx is a traceback or a server's own page.
+        let is_error_text = status >= 500 && !seen.is_json;
+        if !is_error_text || self.engine.rules(self.context.route).pass_errors {
+            return None;
+        }
+        let reason = Reason::new(DenialCode::UpstreamError);
+        let mut denial = self.engine.deny_with_status(reason, status, &self.context, entropy);
+        denial
+            .reply
+            .headers
+            .extend(seen.retry_after.clone().map(|value| (ResponseHeader::RetryAfter, value)));
+        Some(denial)
+    }
+
+    fn add_rows(&self, headers: &KindHeaders, seen: &Seen, edits: &mut ResponseEdits) {
+        for row in &headers.rows {
+            let present = seen.present.contains(row.name);
+            match row.rule {
+                Rule::Handlers if present => continue,
+                Rule::Handlers => {}
+                Rule::Ours => {
+                    if present {
+                        edits.removed.insert(row.name);
+                    }
+                }
+                Rule::OursOverHttps => {
+                    if present {
+                        edits.removed.insert(row.name);
+                    }
+                    if self.context.scheme != Scheme::Https {
+                        continue;
+                    }
+                }
+            }
+            edits.prepare(row.id);
+        }
+    }
+
+    /// The handler's policy stands; what it lacks is added as a second one. Framing follows the policy.
+    fn add_csp(&self, headers: &KindHeaders, seen: &Seen, edits: &mut ResponseEdits) {
+        let handler_framing = seen.csp.framing();
+        if seen.csp.is_present() {
+            if let Some(id) = headers.supplements.get(seen.csp.missing().index()).copied().flatten() {
+                edits.prepare(id);
+            }
+        } else {
+            self.add_policy(&headers.csp, ResponseHeader::ContentSecurityPolicy, seen, edits);
+        }
+        if !seen.present.contains(ResponseHeader::ContentSecurityPolicyReportOnly) {
+            self.add_policy(
+                &headers.report_only,
+                ResponseHeader::ContentSecurityPolicyReportOnly,
+                seen,
+                edits,
+            );
+        }
+        let [nobody, same_origin] = headers.handler_frame_options;
+        let frame_options = match handler_framing {
+            Some(Framing::Nobody) => nobody,
+            Some(Framing::SameOrigin) => same_origin,
+            Some(Framing::Others) => None,
+            None => headers.frame_options,
+        };
+        if seen.present.contains(ResponseHeader::XFrameOptions) && nobody.is_some() {
+            edits.removed.insert(ResponseHeader::XFrameOptions);
+        }
+        frame_options.into_iter().for_each(|id| edits.prepare(id));
+    }
+
+    fn add_policy(&self, csp: &KindCsp, name: ResponseHeader, seen: &Seen, edits: &mut ResponseEdits) {
+        match csp {
+            KindCsp::None => {}
+            KindCsp::Finished(id) => edits.prepare(*id),
+            KindCsp::Nonce { template, without } => match self.nonce() {
+                // A page that shared caches keep would serve one nonce to everyone.
+                Some(nonce) if !seen.is_public || self.is_personal(seen) => {
+                    edits.computed.push((name, template.fill(nonce)))
+                }
+                _ => edits.prepare(*without),
+            },
+        }
+    }
+
+    /// Whether the response belongs to one client.
+    fn is_personal(&self, seen: &Seen) -> bool {
+        self.principal.is_some() || seen.has_cookies
+    }
+
+    fn add_caching(&self, headers: &KindHeaders, seen: &Seen, edits: &mut ResponseEdits) {
+        match &seen.cache_control {
+            None => headers.no_store.into_iter().for_each(|id| edits.prepare(id)),
+            Some(value) if seen.is_public && self.is_personal(seen) => {
+                edits.removed.insert(ResponseHeader::CacheControl);
+                edits.computed.push((ResponseHeader::CacheControl, private(value)));
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn add_sharing(&self, seen: &Seen, edits: &mut ResponseEdits) {
+        let rules = self.engine.rules(self.context.route);
+        // In mode `report` nothing changes for the client: what the handler shares stays shared.
+        let handlers_stand = rules.cors_mode == Mode::Report
+            && seen.present.contains(ResponseHeader::AccessControlAllowOrigin);
+        if !handlers_stand {
+            for name in SHARING {
+                if seen.present.contains(name) {
+                    edits.removed.insert(name);
+                }
+            }
+            rules.cors.append(&self.engine.0.sharing, &self.context.sharing, |header| match header {
+                Ok(id) => edits.prepare(id),
+                Err(origin) => edits.computed.push((ResponseHeader::AccessControlAllowOrigin, origin.into())),
+            });
+            if matches!(self.context.sharing, Sharing::With { .. }) {
+                rules.cors.expose_headers().into_iter().for_each(|id| edits.prepare(id));
+            }
+        }
+        if let Some(id) =
+            self.engine.vary(rules, &self.context, matches!(seen.kind, Kind::Api | Kind::Stream))
+        {
+            let names = self.engine.0.prepared.get(id).map(|header| &*header.value).unwrap_or_default();
+            let said = |name: &[u8]| {
+                seen.varies_by.iter().any(|value| has_token(value, name) || has_token(value, b"*"))
+            };
+            // Appended, never replaced: what the handler varies by is its own knowledge.
+            if !list(names.as_bytes()).all(said) {
+                edits.prepare(id);
+            }
+        }
+    }
+}
+
+impl Seen {
+    fn add_cookie(&mut self, value: &[u8], rules: Option<&CookieRules>) {
+        self.has_cookies = true;
+        match rules.map_or(Hardened::Keep, |rules| harden(value, rules)) {
+            Hardened::Keep => self.cookies.push(value.into()),
+            Hardened::Replace(value) => self.cookies.push(value.into()),
+            Hardened::Drop(_) => self.dropped_cookies = self.dropped_cookies.saturating_add(1),
+        }
+    }
+}
+
+/// Whether a `Cache-Control` directive lets shared caches keep the response (RFC 9111 §5.2.2).
+fn is_public(directive: &[u8]) -> bool {
+    let name = directive.split(|&byte| byte == b'=').next().unwrap_or_default().trim_ascii();
+    name.eq_ignore_ascii_case(b"public") || name.eq_ignore_ascii_case(b"s-maxage")
+}
+
+/// A `Cache-Control` for this client alone.
+fn private(value: &[u8]) -> Box<[u8]> {
+    let mut text = b"private".to_vec();
+    for directive in
+        list(value).filter(|directive| !is_public(directive) && !directive.eq_ignore_ascii_case(b"private"))
+    {
+        text.extend_from_slice(b", ");
+        text.extend_from_slice(directive);
+    }
+    text.into()
+}

@@ -1,0 +1,32 @@
+//! Headers that are finished when the engine is built, each kept once.
+
+use alloc::vec::Vec;
+
+use crate::{HeaderId, PreparedHeader, ResponseHeader};
+
+/// The finished headers of an engine.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Prepared(Vec<PreparedHeader>);
+
+impl Prepared {
+    /// The place of this header; the same for the same header.
+    pub(crate) fn add(&mut self, name: ResponseHeader, value: &str) -> HeaderId {
+        let place =
+            self.0.iter().position(|header| header.name == name && *header.value == *value).unwrap_or_else(
+                || {
+                    self.0.push(PreparedHeader { name, value: value.into() });
+                    self.0.len() - 1
+                },
+            );
+        // A policy has a few headers a route, and at most 4096 routes.
+        HeaderId(u16::try_from(place).unwrap_or(u16::MAX))
+    }
+
+    pub(crate) fn get(&self, id: HeaderId) -> Option<&PreparedHeader> {
+        self.0.get(id.index())
+    }
+
+    pub(crate) fn as_slice(&self) -> &[PreparedHeader] {
+        &self.0
+    }
+}

@@ -1,0 +1,365 @@
+//! Paths: what a request's path contains that two programs could read in two ways, and all its readings.
+
+use alloc::{borrow::Cow, vec::Vec};
+
+use crate::{DenialCode, policy::Relaxation};
+
+/// What stands in a path that the firewall knows; a set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Findings(u16);
+
+impl Findings {
+    const MALFORMED: u16 = 1 << 15;
+
+    const fn bit(relaxation: Relaxation) -> u16 {
+        1 << relaxation as u16
+    }
+
+    pub(crate) fn of(relaxations: &[Relaxation]) -> Self {
+        Self(relaxations.iter().fold(0, |bits, relaxation| bits | Self::bit(*relaxation)))
+    }
+
+    pub(crate) const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// What is left when `relaxed` is let through.
+    pub(crate) const fn without(self, relaxed: Self) -> Self {
+        Self(self.0 & !relaxed.0)
+    }
+
+    const fn has(self, relaxation: Relaxation) -> bool {
+        self.0 & Self::bit(relaxation) != 0
+    }
+
+    /// The code of the gravest finding.
+    pub(crate) fn code(self) -> Option<DenialCode> {
+        if self.0 & Self::MALFORMED != 0 {
+            return Some(DenialCode::PathMalformed);
+        }
+        [
+            (Relaxation::Control, DenialCode::PathControl),
+            (Relaxation::Utf8, DenialCode::PathUtf8),
+            (Relaxation::Backslash, DenialCode::PathBackslash),
+            (Relaxation::EncodedSlash, DenialCode::PathEncodedSlash),
+            (Relaxation::EncodedPercent, DenialCode::PathEncodedPercent),
+            (Relaxation::EncodedDot, DenialCode::PathEncodedDot),
+            (Relaxation::DotSegment, DenialCode::PathDotSegment),
+            (Relaxation::Semicolon, DenialCode::PathSemicolon),
+            (Relaxation::EmptySegment, DenialCode::PathEmptySegment),
+        ]
+        .into_iter()
+        .find_map(|(relaxation, code)| self.has(relaxation).then_some(code))
+    }
+}
+
+/// The class of each byte of a path: 0 may stand anywhere, 1 needs a look, 2 cannot stand in a path.
+///
+/// RFC 3986 §3.3 `pchar`, and the few that browsers send unencoded (`"`, `[`, `]`, `^`, `` ` ``, `{`, `|`, `}`).
+const CLASS: [u8; 256] = {
+    let mut class = [2_u8; 256];
+    let plain = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_~!$&'()*+,=:@\"[]^`{|}";
+    let mut index = 0;
+    while index < plain.len() {
+        #[expect(clippy::indexing_slicing, reason = "evaluated at build; an index out of bounds fails it")]
+        {
+            class[plain[index] as usize] = 0;
+        }
+        index += 1;
+    }
+    class[b'/' as usize] = 1;
+    class[b'.' as usize] = 1;
+    class[b'%' as usize] = 1;
+    class[b';' as usize] = 1;
+    class[b'\\' as usize] = 1;
+    class
+};
+
+/// Looks at every byte of `path` once.
+pub(crate) fn scan(path: &[u8]) -> Findings {
+    let mut found = 0_u16;
+    let mut beyond_ascii = false;
+    // The length of the segment so far and how many of its (decoded) bytes are dots.
+    let (mut length, mut dots) = (0_usize, 0_usize);
+    let mut first = true;
+    let mut bytes = path.iter().copied();
+    while let Some(byte) = bytes.next() {
+        match CLASS.get(usize::from(byte)) {
+            Some(0) => {
+                length += 1;
+                continue;
+            }
+            Some(1) => {}
+            _ => found |= Findings::MALFORMED,
+        }
+        let decoded = match byte {
+            b'/' => {
+                found |= segment_findings(length, dots);
+                if length == 0 && !first {
+                    found |= Findings::bit(Relaxation::EmptySegment);
+                }
+                first = false;
+                (length, dots) = (0, 0);
+                continue;
+            }
+            b'%' => {
+                let Some(decoded) =
+                    hex(bytes.next()).zip(hex(bytes.next())).map(|(high, low)| high << 4 | low)
+                else {
+                    found |= Findings::MALFORMED;
+                    continue;
+                };
+                match decoded {
+                    b'/' => found |= Findings::bit(Relaxation::EncodedSlash),
+                    b'.' => found |= Findings::bit(Relaxation::EncodedDot),
+                    b'%' => found |= Findings::bit(Relaxation::EncodedPercent),
+                    0..=0x1f | 0x7f => found |= Findings::bit(Relaxation::Control),
+                    0x80.. => beyond_ascii = true,
+                    _ => {}
+                }
+                decoded
+            }
+            _ => byte,
+        };
+        match decoded {
+            b';' => found |= Findings::bit(Relaxation::Semicolon),
+            b'\\' => found |= Findings::bit(Relaxation::Backslash),
+            b'.' => dots += 1,
+            _ => {}
+        }
+        length += 1;
+    }
+    found |= segment_findings(length, dots);
+    if beyond_ascii && core::str::from_utf8(&decode(path)).is_err() {
+        found |= Findings::bit(Relaxation::Utf8);
+    }
+    Findings(found)
+}
+
+const fn segment_findings(length: usize, dots: usize) -> u16 {
+    if length == dots && (length == 1 || length == 2) { Findings::bit(Relaxation::DotSegment) } else { 0 }
+}
+
+fn hex(digit: Option<u8>) -> Option<u8> {
+    match digit? {
+        digit @ b'0'..=b'9' => Some(digit - b'0'),
+        digit @ b'a'..=b'f' => Some(digit - b'a' + 10),
+        digit @ b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+/// The bytes of `text`, each `%XX` decoded once; a `%` that is not followed by two digits stands for itself.
+pub(crate) fn decoded(text: &[u8]) -> impl Iterator<Item = u8> {
+    let mut rest = text;
+    core::iter::from_fn(move || {
+        let (&byte, after) = rest.split_first()?;
+        if byte == b'%'
+            && let [high, low, after @ ..] = after
+            && let Some((high, low)) = hex(Some(*high)).zip(hex(Some(*low)))
+        {
+            rest = after;
+            return Some(high << 4 | low);
+        }
+        rest = after;
+        Some(byte)
+    })
+}
+
+pub(crate) fn decode(text: &[u8]) -> Vec<u8> {
+    decoded(text).collect()
+}
+
+/// Calls `judge` with every way in which a program behind us could read `path`, until one is refused.
+///
+/// The readings: as it is; decoded once and twice before it is split; `;…` taken out of its segments before or
+/// after decoding; `\` as `/`; empty segments merged; dot segments resolved; and each combination of these that
+/// changes something. The paths handed over are decoded: they are not to be decoded again.
+///
+/// Returns whether all readings were accepted. Work is bounded by 96 passes over the path, and only a path
+/// with a relaxed finding comes here.
+pub(crate) fn every_reading(path: &[u8], mut judge: impl FnMut(&[u8]) -> bool) -> bool {
+    let mut seen: Vec<Vec<u8>> = Vec::new();
+    for strip_first in [false, true] {
+        let start = if strip_first { without_parameters(path) } else { Cow::Borrowed(path) };
+        for decodings in 1..=3 {
+            let mut reading = start.clone().into_owned();
+            for _ in 0..decodings {
+                reading = decode(&reading);
+            }
+            for choice in 0..16_u8 {
+                let mut reading = Cow::Borrowed(&*reading);
+                if choice & 1 != 0 {
+                    reading = Cow::Owned(
+                        reading.iter().map(|&byte| if byte == b'\\' { b'/' } else { byte }).collect(),
+                    );
+                }
+                if choice & 2 != 0 {
+                    reading = Cow::Owned(without_parameters(&reading).into_owned());
+                }
+                if choice & 4 != 0 {
+                    reading = Cow::Owned(merged(&reading));
+                }
+                if choice & 8 != 0 {
+                    reading = Cow::Owned(resolved(&reading));
+                }
+                if seen.iter().any(|seen| **seen == *reading) {
+                    continue;
+                }
+                if !judge(&reading) {
+                    return false;
+                }
+                seen.push(reading.into_owned());
+            }
+        }
+    }
+    true
+}
+
+/// Each segment up to its first `;`.
+fn without_parameters(path: &[u8]) -> Cow<'_, [u8]> {
+    if !path.contains(&b';') {
+        return Cow::Borrowed(path);
+    }
+    let mut inside = false;
+    let kept = path.iter().copied().filter(|&byte| {
+        match byte {
+            b'/' => inside = false,
+            b';' => inside = true,
+            _ => {}
+        }
+        !inside
+    });
+    Cow::Owned(kept.collect())
+}
+
+/// `//` as `/`.
+fn merged(path: &[u8]) -> Vec<u8> {
+    let mut merged = path.to_vec();
+    merged.dedup_by(|next, previous| *next == b'/' && *previous == b'/');
+    merged
+}
+
+/// `.` and `..` resolved (RFC 3986 §5.2.4), never above the root.
+fn resolved(path: &[u8]) -> Vec<u8> {
+    let mut segments: Vec<&[u8]> = Vec::new();
+    let mut ends_in_dots = false;
+    for segment in path.strip_prefix(b"/").unwrap_or(path).split(|&byte| byte == b'/') {
+        ends_in_dots = segment == b"." || segment == b"..";
+        match segment {
+            b"." => {}
+            b".." => {
+                segments.pop();
+            }
+            _ => segments.push(segment),
+        }
+    }
+    if ends_in_dots {
+        segments.push(b"");
+    }
+    let mut resolved = Vec::with_capacity(path.len());
+    for segment in segments {
+        resolved.push(b'/');
+        resolved.extend_from_slice(segment);
+    }
+    if resolved.is_empty() {
+        resolved.push(b'/');
+    }
+    resolved
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::String;
+
+    #[test]
+    fn findings() {
+        for (path, expected) in [
+            ("/", None),
+            ("/profile", None),
+            ("/a/b/c.html", None),
+            ("/a/", None),
+            ("/v1.2/..x/x../...", None),
+            ("/caf%C3%A9", None),
+            ("/a%20b", None),
+            ("/~u/[x]{y}|z", None),
+            ("//", Some("path.empty-segment")),
+            ("/a//b", Some("path.empty-segment")),
+            ("/a;b", Some("path.semicolon")),
+            ("/a%3bb", Some("path.semicolon")),
+            ("/a%3Bb", Some("path.semicolon")),
+            ("/a\\b", Some("path.backslash")),
+            ("/a%5cb", Some("path.backslash")),
+            ("/a%5Cb", Some("path.backslash")),
+            ("/a%2fb", Some("path.encoded-slash")),
+            ("/a%2Fb", Some("path.encoded-slash")),
+            ("/a%2eb", Some("path.encoded-dot")),
+            ("/%2E%2e/b", Some("path.encoded-dot")),
+            ("/a%252fb", Some("path.encoded-percent")),
+            ("/.", Some("path.dot-segment")),
+            ("/..", Some("path.dot-segment")),
+            ("/a/../b", Some("path.dot-segment")),
+            ("/a/./b", Some("path.dot-segment")),
+            ("/a%00", Some("path.control")),
+            ("/a%0a", Some("path.control")),
+            ("/a%0D", Some("path.control")),
+            ("/a%7f", Some("path.control")),
+            ("/a%ff", Some("path.utf8")),
+            ("/a%c0%af", Some("path.utf8")),
+            ("/a%", Some("path.malformed")),
+            ("/a%2", Some("path.malformed")),
+            ("/a%zz", Some("path.malformed")),
+            ("/a b", Some("path.malformed")),
+            ("/a\n", Some("path.malformed")),
+            ("/a\0", Some("path.malformed")),
+            ("/é", Some("path.malformed")),
+            ("/a#b", Some("path.malformed")),
+            ("/<", Some("path.malformed")),
+        ] {
+            assert_eq!(scan(path.as_bytes()).code().map(DenialCode::as_str), expected, "{path:?}");
+        }
+    }
+
+    #[test]
+    fn a_relaxed_finding_leaves_the_others() {
+        let relaxed = Findings::of(&[Relaxation::EncodedSlash]);
+        assert!(scan(b"/a%2fb").without(relaxed).is_empty());
+        assert_eq!(scan(b"/a%2fb;c").without(relaxed).code(), Some(DenialCode::PathSemicolon));
+    }
+
+    #[test]
+    fn readings() {
+        for (path, expected) in [
+            ("/a/b", &["/a/b"][..]),
+            ("/x%2fadmin", &["/x/admin"]),
+            ("/x/..%2fadmin", &["/x/../admin", "/admin"]),
+            ("/x;y/admin", &["/x;y/admin", "/x/admin"]),
+            ("//admin", &["//admin", "/admin"]),
+            ("/x%255cadmin", &["/x%5cadmin", "/x\\admin", "/x/admin"]),
+            // `;` taken out before or after decoding takes different parts along.
+            ("/x;%2fy/z", &["/x;/y/z", "/x/y/z", "/x/z"]),
+        ] {
+            let mut readings = Vec::new();
+            let accepted = every_reading(path.as_bytes(), |reading| {
+                readings.push(String::from_utf8(reading.to_vec()).unwrap());
+                true
+            });
+            readings.sort();
+            let mut expected = expected.to_vec();
+            expected.sort_unstable();
+            assert!(accepted);
+            assert_eq!(readings, expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_first_refusal_ends_it() {
+        let mut calls = 0;
+        assert!(!every_reading(b"/x;y", |_| {
+            calls += 1;
+            false
+        }));
+        assert_eq!(calls, 1);
+    }
+}
