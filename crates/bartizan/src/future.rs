@@ -109,7 +109,7 @@ where
         log_refusal(&request, Some(&grant), denial.reason(), Some(&denial));
         return replying::<B, O, _, _, _>(denial.into_reply(), request.method());
     };
-    headers::edit_request(request.headers_mut(), grant.request_edits());
+    headers::edit_request(request.headers_mut(), &grant.request_edits());
     introduce(&mut request, &grant);
     let path = connection::target(request.uri(), request.extensions()).path_and_query().cloned();
     let method = request.method().clone();
