@@ -206,7 +206,7 @@ impl Fault {
             Self::MissingKey("version") => "write `version = 1` at the top".to_owned(),
             Self::WrongType { expected, found: "a string" } if expected == "an array" => {
                 let shown = node.filter(|node| !node.hidden)?.shown_as_toml()?;
-                format!("write `[{shown}]`")
+                format!("write `[{}]`", clipped(&shown))
             }
             Self::Unset(name) => format!("set it, or give a default: `${{env:{name}:-default}}`"),
             Self::BadReference(_) => {
@@ -244,14 +244,33 @@ impl Fault {
         Diagnostic {
             code: self.code(),
             path: path.to_string(),
-            message,
-            value,
+            message: clipped(&message),
+            value: value.as_deref().map(clipped),
             hint: self.hint(node),
             location: at.span.as_ref().map(|span| lines.locate(span)),
             source: provenance(at, lines),
         }
     }
 }
+
+/// A text that fits a terminal: not long, and without characters that steer it.
+pub(super) fn clipped(text: &str) -> String {
+    let mut clipped: String = text
+        .chars()
+        .take(MAX_SHOWN)
+        .flat_map(|c| {
+            let (plain, escaped) =
+                if c.is_control() { (None, Some(c.escape_default())) } else { (Some(c), None) };
+            plain.into_iter().chain(escaped.into_iter().flatten())
+        })
+        .collect();
+    if text.chars().nth(MAX_SHOWN).is_some() {
+        clipped.push('…');
+    }
+    clipped
+}
+
+const MAX_SHOWN: usize = 400;
 
 /// What a message adds where the file does not show the value.
 pub(super) fn note(source: &Source) -> String {

@@ -7,7 +7,7 @@ use alloc::{
 use core::ops::Range;
 
 use super::{
-    Diagnostic, Document, MAX_BYTES, PolicyInput,
+    Diagnostic, Document, MAX_BYTES, MAX_FAULTS, PolicyInput,
     diagnostic::{self, Fault},
     lines::Lines,
     overlay, overrides, references, shape, syntax,
@@ -99,10 +99,10 @@ impl Draft {
         Diagnostic {
             code: error.kind.code(),
             path: path.to_string(),
-            message,
+            message: diagnostic::clipped(&message),
             value: match node {
                 Some(node) if node.hidden => node.shown(),
-                _ => error.value.clone(),
+                _ => error.value.as_deref().map(diagnostic::clipped),
             },
             hint: error.kind.hint(),
             location: near.and_then(|origin| origin.span.as_ref()).map(|span| self.lines.locate(span)),
@@ -134,6 +134,11 @@ impl Draft {
                     let offset = diagnostic.location.map_or(usize::MAX, |location| location.offset);
                     (offset, diagnostic.path.clone(), diagnostic.code)
                 });
+                if diagnostics.len() > MAX_FAULTS {
+                    diagnostics.truncate(MAX_FAULTS);
+                    let fault = Fault::TooMany(MAX_FAULTS);
+                    diagnostics.push(fault.at(&lines, &Path::default(), &Origin::nowhere(), None));
+                }
                 Err(diagnostics)
             }
         }

@@ -60,7 +60,7 @@ use crate::{Deployment, Engine, PolicyError};
 /// A longer policy is not read.
 const MAX_BYTES: usize = 1024 * 1024;
 
-/// At most this many faults of shape are looked for.
+/// At most this many faults are told at once.
 const MAX_FAULTS: usize = 64;
 
 /// A policy to be read, and what it is read with.
@@ -70,7 +70,7 @@ pub struct PolicyInput<'a> {
     pub name: &'a str,
     /// Its text; at most 1 MiB.
     pub text: &'a str,
-    /// The overlay to lay over it. `None` means production.
+    /// The overlay to lay over it. `None` means `production`, whose overlay need not be written.
     pub profile: Option<&'a str>,
     /// What the environment holds, for `${env:NAME}`.
     pub env: &'a dyn Fn(&str) -> Option<String>,

@@ -1,12 +1,9 @@
 //! Profiles: `[profile.NAME]` laid over the policy.
 
-use alloc::{
-    string::{String, ToString as _},
-    vec::Vec,
-};
+use alloc::{string::String, vec::Vec};
 
 use super::{
-    Diagnostic,
+    Diagnostic, MAX_FAULTS,
     diagnostic::Fault,
     lines::Lines,
     shape,
@@ -15,7 +12,7 @@ use super::{
 
 /// The profile that permits what only development may do.
 pub(super) const DEVELOPMENT: &str = "development";
-/// What a policy is without an overlay.
+/// The profile that holds where none is named. It need not be written.
 const PRODUCTION: &str = "production";
 
 /// Lays the profile of this name over `root`, and takes all profiles out of it.
@@ -32,13 +29,18 @@ pub(super) fn apply(root: &mut Node, profile: Option<&str>, lines: &Lines) -> Ve
         }
         None => (Table::new(), Origin::nowhere()),
     };
-    let unknown = |name: &&str| !profiles.contains_key(*name) && *name != DEVELOPMENT && *name != PRODUCTION;
-    if let Some(name) = profile.filter(unknown) {
+    let chosen = profile.unwrap_or(PRODUCTION);
+    if !profiles.contains_key(chosen) && ![DEVELOPMENT, PRODUCTION].contains(&chosen) {
+        let name = chosen;
         let known: Vec<String> = profiles.keys().cloned().collect();
         let fault = Fault::UnknownProfile { name: name.into(), known };
         diagnostics.push(fault.at(lines, &Path::parse("profile"), &at, None));
     }
     for (name, Entry { mut node, .. }) in profiles {
+        // More faults than are shown need not be looked for.
+        if name != chosen && diagnostics.len() > MAX_FAULTS {
+            continue;
+        }
         let path = Path::parse("profile").join(&name);
         if !matches!(node.value, Value::Table(_)) {
             node.hidden = true;
@@ -53,7 +55,7 @@ pub(super) fn apply(root: &mut Node, profile: Option<&str>, lines: &Lines) -> Ve
             let fault = Fault::UnknownKey { key: "profile".into(), known: &[] };
             diagnostics.push(fault.at(lines, &path.join("profile"), &inner.key, None));
         }
-        if profile == Some(name.as_str()) {
+        if name == chosen {
             set_source(&mut node, &Source::Profile(name.into()));
             if let Value::Table(overlay) = node.value {
                 for (name, entry) in overlay {
@@ -61,13 +63,7 @@ pub(super) fn apply(root: &mut Node, profile: Option<&str>, lines: &Lines) -> Ve
                 }
             }
         } else {
-            let faults = shape::check_overlay(&mut node, lines).into_iter().map(|mut diagnostic| {
-                let mut whole = path.clone();
-                whole.0.extend(Path::parse(&diagnostic.path).0);
-                diagnostic.path = whole.to_string();
-                diagnostic
-            });
-            diagnostics.extend(faults);
+            diagnostics.extend(shape::check_overlay(&mut node, &path, lines));
         }
     }
     diagnostics

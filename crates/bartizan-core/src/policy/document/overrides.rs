@@ -17,6 +17,9 @@ use super::{
 
 const PREFIX: &str = "BARTIZAN__";
 
+/// How many keys a name may have before its last; a policy needs four.
+const MAX_KEYS: usize = 16;
+
 /// Writes the overrides into `root`; in the order of their names, so that the result does not depend on the
 /// order of the environment.
 pub(super) fn apply(root: &mut Node, overrides: &[(String, String)], lines: &Lines) -> Vec<Diagnostic> {
@@ -43,8 +46,8 @@ fn apply_one(root: &mut Node, variable: &str, value: &str) -> Result<(), (Path, 
     let Some(last) = keys.pop().filter(|last| !last.is_empty() && !keys.iter().any(String::is_empty)) else {
         return Err(bad_name());
     };
-    // Which profile holds is decided by now.
-    if keys.first().unwrap_or(&last) == "profile" {
+    // Which profile holds is decided by now; and a name must not nest more deeply than a file may.
+    if keys.first().unwrap_or(&last) == "profile" || keys.len() > MAX_KEYS {
         return Err(bad_name());
     }
     let variable: Arc<str> = variable.into();

@@ -25,8 +25,10 @@ pub(super) fn parse(text: &str, lines: &Lines) -> Parsed {
         let reading = Reading::of(&text);
         let Some((span, message)) = reading.first else {
             // A repeated key confuses nothing else.
-            errors
-                .extend(reading.repeated.into_iter().map(|span| (span, Fault::Syntax(REPEATED.to_owned()))));
+            errors.extend(reading.repeated.into_iter().map(|span| {
+                let message = format!("{REPEATED} `{}`", text.get(span.clone()).unwrap_or(""));
+                (span, Fault::Syntax(message))
+            }));
             return Parsed { root: reading.root, errors, shadows, refused: false };
         };
         let cut = Cut::around(&text, &reading.root, span.start, lines);

@@ -3,7 +3,7 @@
 use alloc::{borrow::ToOwned as _, string::String, vec::Vec};
 
 use super::{
-    Diagnostic, MAX_BYTES,
+    Diagnostic, MAX_BYTES, MAX_FAULTS,
     diagnostic::Fault,
     lines::Lines,
     tree::{Node, Path, Segment, Source, Value},
@@ -32,6 +32,10 @@ struct Replacing<'a> {
 
 impl Replacing<'_> {
     fn visit(&mut self, node: &mut Node, path: &mut Path) {
+        // More faults than are shown need not be looked for.
+        if self.diagnostics.len() > MAX_FAULTS {
+            return;
+        }
         match &mut node.value {
             Value::String(text) => match replace_in(text, self.env, &mut self.left) {
                 Ok(None) => {}

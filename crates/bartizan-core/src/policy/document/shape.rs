@@ -3,12 +3,12 @@
 //! serde stops at the first error. So the first is reported, what it is about is taken out, and the rest is read
 //! again, until it can be read.
 
-use alloc::{borrow::ToOwned as _, vec::Vec};
+use alloc::{borrow::ToOwned as _, string::ToString as _, vec::Vec};
 
 use serde::Deserialize as _;
 
 use super::{
-    Diagnostic, MAX_FAULTS,
+    Diagnostic,
     decode::NodeDeserializer,
     diagnostic::Fault,
     lines::Lines,
@@ -16,9 +16,13 @@ use super::{
 };
 use crate::policy::Policy;
 
+/// How often a policy is read again without what is wrong with it. A fault can cost several turns: taking out what
+/// is wrong can leave a key missing.
+const MAX_TURNS: usize = 100;
+
 /// What became of a tree.
 pub(super) struct Shape {
-    /// What could be read; `None` if there was no end to the faults.
+    /// What could be read; `None` if there was no end to the faults in [`MAX_TURNS`].
     pub(super) policy: Option<Policy>,
     pub(super) diagnostics: Vec<Diagnostic>,
     /// What the faults are about, and what was probably meant by them: what else is wrong there is not news.
@@ -28,8 +32,7 @@ pub(super) struct Shape {
 /// Reads `root`, and takes out of it what is wrong.
 pub(super) fn decode(root: &mut Node, lines: &Lines, settled: Vec<Path>) -> Shape {
     let mut shape = Shape { policy: None, diagnostics: Vec::new(), settled };
-    // Taking out what is wrong can leave a key missing, so that a fault can cost several turns.
-    while shape.diagnostics.len() < MAX_FAULTS {
+    for _ in 0..MAX_TURNS {
         let (path, fault) = match Policy::deserialize(NodeDeserializer(root)) {
             Ok(policy) => {
                 shape.policy = Some(policy);
@@ -42,16 +45,14 @@ pub(super) fn decode(root: &mut Node, lines: &Lines, settled: Vec<Path>) -> Shap
             return shape;
         }
     }
-    let fault = Fault::TooMany(MAX_FAULTS);
-    shape.diagnostics.push(fault.at(lines, &Path::default(), &Origin::nowhere(), None));
     shape
 }
 
 /// Checks an overlay that was not chosen: the same faults, but nothing needs to be complete, and what a
-/// reference stands for is not known.
-pub(super) fn check_overlay(root: &mut Node, lines: &Lines) -> Vec<Diagnostic> {
+/// reference stands for is not known. `at` is where the overlay is.
+pub(super) fn check_overlay(root: &mut Node, at: &Path, lines: &Lines) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
-    while diagnostics.len() < MAX_FAULTS {
+    for _ in 0..MAX_TURNS {
         let Err(error) = Policy::deserialize(NodeDeserializer(root)) else { break };
         let (path, fault) = error.into_parts();
         let open = match &fault {
@@ -61,7 +62,9 @@ pub(super) fn check_overlay(root: &mut Node, lines: &Lines) -> Vec<Diagnostic> {
             }
         };
         if !open || matches!(fault, Fault::UnknownKey { .. }) {
-            diagnostics.push(diagnostic(root, lines, &path, &fault));
+            let whole = Path([at.0.as_slice(), path.0.as_slice()].concat());
+            diagnostics
+                .push(Diagnostic { path: whole.to_string(), ..diagnostic(root, lines, &path, &fault) });
         }
         if !take_out(root, &path, &fault) {
             break;
@@ -99,7 +102,7 @@ pub(super) fn mark_hidden(root: &mut Node) -> bool {
 }
 
 fn mark(policy: &mut Node) -> bool {
-    for _ in 0..MAX_FAULTS {
+    for _ in 0..MAX_TURNS {
         match Policy::deserialize(NodeDeserializer(policy)) {
             Ok(_) => return true,
             Err(error) => {

@@ -126,6 +126,13 @@ fn where_every_value_came_from() {
 }
 
 #[test]
+fn what_is_shown_does_not_steer_the_terminal() {
+    let found = load(&input("version = 1\nmode = \"\\u001b[2J\"\n")).unwrap_err();
+    assert_eq!(found[0].message, "unknown word `\\u{1b}[2J`");
+    assert_eq!(found[0].value.as_deref(), Some("\\u{1b}[2J"));
+}
+
+#[test]
 fn single_faults() {
     for (text, expected) in [
         ("", "1:1: the key `version` is missing"),
@@ -214,6 +221,10 @@ fn overlays_merge_tables_and_replace_the_rest() {
     assert_eq!(document.policy.mode, Some(Mode::Report));
     assert_eq!(document.policy.route.len(), 1);
     assert_eq!(document.policy.route[0].pattern, "GET /c");
+
+    // Where none is named, production holds.
+    let text = &format!("{text}[profile.production]\nmode = \"off\"\n");
+    assert_eq!(load(&input(text)).unwrap().policy.mode, Some(Mode::Off));
 
     for (profile, fine) in
         [(None, true), (Some("production"), true), (Some("development"), true), (Some("stagging"), false)]
@@ -312,6 +323,18 @@ fn size_is_bounded() {
     let text = (0..1000).fold("version = 1\n".to_owned(), |text, at| format!("{text}key{at} = 1\n"));
     let found = load(&input(&text)).unwrap_err();
     assert_eq!((found.len(), found.last().unwrap().code), (MAX_FAULTS + 1, "policy.too-many-faults"));
+
+    // What costs many turns, and what nests, ends early.
+    let routes = "[[route]]\nmatch = \"${env:MISSING}\"\n".repeat(20_000);
+    let overlays = "[[profile.x.route]]\nmax_body = \"${env:MISSING}\"\n".repeat(20_000);
+    let text = format!("version = 1\n{routes}");
+    assert_eq!(load(&input(&text)).unwrap_err().len(), MAX_FAULTS + 1);
+    assert!(load(&input(&format!("version = 1\n{overlays}"))).is_ok());
+    let deep = format!("BARTIZAN{}", "__A".repeat(50_000));
+    let overrides = overrides(&[(&deep, "1")]);
+    let found = load(&PolicyInput { overrides: &overrides, ..input("version = 1") }).unwrap_err();
+    assert_eq!((found.len(), found[0].code), (1, "policy.bad-override"));
+    assert!(found[0].message.len() < 500);
 }
 
 #[test]
