@@ -1,6 +1,6 @@
 //! What can be wrong with a policy that could be read: one error per fault, all of them together.
 
-use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
+use alloc::{borrow::ToOwned, boxed::Box, format, string::String, vec::Vec};
 use core::fmt;
 
 use thiserror::Error;
@@ -77,7 +77,7 @@ pub enum PolicyErrorKind {
     Pattern(#[from] PatternError),
     /// Content Security Policy.
     #[error("{}", .0.error)]
-    Csp(CspFault),
+    Csp(Box<CspFault>),
     /// A Permissions-Policy feature.
     #[error(transparent)]
     Feature(#[from] FeatureError),

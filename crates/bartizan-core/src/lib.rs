@@ -1,5 +1,9 @@
 //! Bartizan's engine: policy in, request head in, decision out.
 #![no_std]
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
 
 extern crate alloc;
 #[cfg(test)]

@@ -35,21 +35,31 @@ pub(crate) struct Cors {
 #[derive(Clone, Debug)]
 pub(crate) struct Shared {
     /// `Access-Control-Allow-Origin` of each entry of the set; `None` for wildcards.
-    allow_origin: Vec<Option<HeaderId>>,
-    allow_everyone: HeaderId,
-    allow_credentials: HeaderId,
+    origins: Vec<Option<HeaderId>>,
+    everyone: HeaderId,
+    credentials: HeaderId,
 }
 
 impl Shared {
     pub(crate) fn compile(origins: &OriginSet, prepared: &mut Prepared) -> Self {
         let allow = ResponseHeader::AccessControlAllowOrigin;
         Self {
-            allow_origin: origins
+            origins: origins
                 .iter()
                 .map(|origin| (!origin.is_wildcard()).then(|| prepared.add(allow, origin.as_str())))
                 .collect(),
-            allow_everyone: prepared.add(allow, "*"),
-            allow_credentials: prepared.add(ResponseHeader::AccessControlAllowCredentials, "true"),
+            everyone: prepared.add(allow, "*"),
+            credentials: prepared.add(ResponseHeader::AccessControlAllowCredentials, "true"),
+        }
+    }
+
+    /// The headers of every response that is shared.
+    pub(crate) fn append(&self, sharing: &Sharing, mut append: impl FnMut(Result<HeaderId, &[u8]>)) {
+        if let Sharing::With { origin, credentials } = sharing {
+            append(origin.as_ref().map(|id| *id).map_err(|echo| &**echo));
+            if *credentials {
+                append(Ok(self.credentials));
+            }
         }
     }
 }
@@ -153,13 +163,13 @@ impl Cors {
         let Some(origin) = origin else { return Sharing::Nobody };
         if let Some(found) = origins.find(origin, scheme) {
             let prepared = match found {
-                OriginMatch::Exact(index) => shared.allow_origin.get(index).copied().flatten(),
+                OriginMatch::Exact(index) => shared.origins.get(index).copied().flatten(),
                 OriginMatch::Wildcard => None,
             };
             return Sharing::With { origin: prepared.ok_or_else(|| origin.into()), credentials: true };
         }
         if self.anonymous.everyone {
-            return Sharing::With { origin: Ok(shared.allow_everyone), credentials: false };
+            return Sharing::With { origin: Ok(shared.everyone), credentials: false };
         }
         if self.anonymous.listed.contains(origin, scheme) {
             return Sharing::With { origin: Err(origin.into()), credentials: false };
@@ -222,28 +232,13 @@ impl Cors {
         }
     }
 
-    /// The headers of the answer to a preflight, besides those of [`Self::append`].
+    /// The headers of the answer to a preflight, besides those of [`Shared::append`].
     pub(crate) fn append_preflight(&self, mut append: impl FnMut(HeaderId)) {
         append(self.allow_methods);
         if let Some(headers) = self.allow_headers {
             append(headers);
         }
         append(self.max_age);
-    }
-
-    /// The headers of every response that is shared.
-    pub(crate) fn append(
-        &self,
-        shared: &Shared,
-        sharing: &Sharing,
-        mut append: impl FnMut(Result<HeaderId, &[u8]>),
-    ) {
-        if let Sharing::With { origin, credentials } = sharing {
-            append(origin.as_ref().map(|id| *id).map_err(|echo| &**echo));
-            if *credentials {
-                append(Ok(shared.allow_credentials));
-            }
-        }
     }
 
     /// `Access-Control-Expose-Headers`, which belongs to actual responses only.
@@ -319,18 +314,23 @@ mod tests {
         Fixture { cors, shared, origins, prepared }
     }
 
-    fn words(words: &[&str]) -> Option<Vec<String>> {
-        Some(words.iter().map(ToString::to_string).collect())
+    fn words(words: &[&str]) -> Vec<String> {
+        words.iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn with_whom_a_response_is_shared() {
         let closed = fixture(&CorsConfig::default());
-        let open = fixture(&CorsConfig { anonymous: words(&["*"]), ..CorsConfig::default() });
-        let listed =
-            fixture(&CorsConfig { anonymous: words(&["https://reader.example"]), ..CorsConfig::default() });
-        let off =
-            fixture(&CorsConfig { mode: Some(Mode::Off), anonymous: words(&["*"]), ..CorsConfig::default() });
+        let open = fixture(&CorsConfig { anonymous: Some(words(&["*"])), ..CorsConfig::default() });
+        let listed = fixture(&CorsConfig {
+            anonymous: Some(words(&["https://reader.example"])),
+            ..CorsConfig::default()
+        });
+        let off = fixture(&CorsConfig {
+            mode: Some(Mode::Off),
+            anonymous: Some(words(&["*"])),
+            ..CorsConfig::default()
+        });
         for (fixture, origin, expected) in [
             (&closed, None, "nobody"),
             (&closed, Some("https://app.example.com"), "https://app.example.com with credentials"),
@@ -369,8 +369,8 @@ mod tests {
     #[test]
     fn preflights() {
         let fixture = fixture(&CorsConfig {
-            methods: words(&["GET", "DELETE"]),
-            headers: words(&["Content-Type", "X-Request-Id"]),
+            methods: Some(words(&["GET", "DELETE"])),
+            headers: Some(words(&["Content-Type", "X-Request-Id"])),
             ..CorsConfig::default()
         });
         for (origin, method, headers, expected) in [
@@ -418,10 +418,10 @@ mod tests {
     #[test]
     fn wrong_configurations() {
         let config = CorsConfig {
-            methods: words(&["*", "TRACE"]),
-            headers: words(&["*", "a b", "Access-Control-Allow-Origin"]),
-            exposed_headers: words(&["*"]),
-            anonymous: words(&["*", "null", "https://x/"]),
+            methods: Some(words(&["*", "TRACE"])),
+            headers: Some(words(&["*", "a b", "Access-Control-Allow-Origin"])),
+            exposed_headers: Some(words(&["*"])),
+            anonymous: Some(words(&["*", "null", "https://x/"])),
             ..CorsConfig::default()
         };
         let mut problems = Problems::default();

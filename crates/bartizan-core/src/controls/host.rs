@@ -33,6 +33,10 @@ enum Port {
     Any,
 }
 
+/// The port of an https origin, where it is not 443.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HttpsPort(pub(crate) Option<u16>);
+
 /// The names of a machine for itself.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
@@ -81,12 +85,12 @@ impl Hosts {
         })
     }
 
-    /// The https port (`None` for 443) of a host that is reached by https only; `None` for all others.
-    pub(crate) fn https_port(&self, authority: Authority<'_>, scheme: Scheme) -> Option<Option<u16>> {
+    /// The https port of a host that is reached by https only; `None` for all others.
+    pub(crate) fn https_port(&self, authority: Authority<'_>, scheme: Scheme) -> Option<HttpsPort> {
         let host = self.find(authority, scheme).filter(|host| host.https_only)?;
         Some(match host.port {
-            Port::Exactly(port) => port,
-            Port::Any => None,
+            Port::Exactly(port) => HttpsPort(port),
+            Port::Any => HttpsPort(None),
         })
     }
 

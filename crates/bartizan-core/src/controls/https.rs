@@ -6,7 +6,12 @@
 use alloc::{boxed::Box, vec::Vec};
 
 use super::Finding;
-use crate::{DenialCode, Scheme, controls::host::Hosts, facts::Facts, origin::Authority};
+use crate::{
+    DenialCode, Scheme,
+    controls::host::{Hosts, HttpsPort},
+    facts::Facts,
+    origin::Authority,
+};
 
 /// What becomes of a request that came by `scheme`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,14 +32,16 @@ pub(crate) fn decide<'r>(
     if scheme == Scheme::Https {
         return Outcome::Finding(Finding::Pass("the request came by https"));
     }
-    let Some(port) = hosts.https_port(authority, scheme) else {
+    let Some(HttpsPort(port)) = hosts.https_port(authority, scheme) else {
         return Outcome::Finding(Finding::Skip("this host is reached by plain http"));
     };
     let has_credential = facts.authorization.value().is_some() || facts.api_key.is_some();
-    if facts.is_navigation() && !has_credential && facts.path.starts_with(b"/") {
-        if let Some(location) = location(authority, port, facts) {
-            return Outcome::Redirect(location);
-        }
+    if facts.is_navigation()
+        && !has_credential
+        && facts.path.starts_with(b"/")
+        && let Some(location) = location(authority, port, facts)
+    {
+        return Outcome::Redirect(location);
     }
     Outcome::Finding(Finding::refuse(
         DenialCode::HttpsRequired,
@@ -109,9 +116,11 @@ mod tests {
             let outcome = decide(&hosts(), &facts, Authority::parse(host.as_bytes()).unwrap(), scheme);
             match (expected, outcome) {
                 (Ok(code), Outcome::Finding(found)) => {
-                    assert_eq!(found.code(), code, "{method} {headers:?} {host}")
+                    assert_eq!(found.code(), code, "{method} {headers:?} {host}");
                 }
-                (Err(location), Outcome::Redirect(found)) => assert_eq!(&*found, location.as_bytes()),
+                (Err(location), Outcome::Redirect(found)) => {
+                    assert_eq!(&*found, location.as_bytes());
+                }
                 (expected, outcome) => panic!("{method} {headers:?} {host}: {expected:?}, {outcome:?}"),
             }
         }

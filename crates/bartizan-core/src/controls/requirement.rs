@@ -110,7 +110,7 @@ impl Requirement {
             && let Some(token) = facts.authorization.value().and_then(bearer)
         {
             // A JWT in compact form has two dots (RFC 7515 §7.1); an API key has none.
-            let is_jwt = token.iter().filter(|&&byte| byte == b'.').count() == 2;
+            let is_jwt = token.split(|&byte| byte == b'.').count() == 3;
             let kind = if configured.jwt && (is_jwt || !configured.api_keys) {
                 CredentialKind::Jwt
             } else {

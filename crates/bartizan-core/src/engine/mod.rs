@@ -266,7 +266,7 @@ impl Engine {
             add(id);
         }
         let mut echo: Option<Box<[u8]>> = None;
-        rules.cors.append(&self.0.sharing, &context.sharing, |header| match header {
+        self.0.sharing.append(&context.sharing, |header| match header {
             Ok(id) => add(id),
             Err(origin) => echo = Some(origin.into()),
         });

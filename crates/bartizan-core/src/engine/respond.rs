@@ -235,7 +235,9 @@ impl Grant {
         if seen.present.contains(ResponseHeader::XFrameOptions) && nobody.is_some() {
             edits.removed.insert(ResponseHeader::XFrameOptions);
         }
-        frame_options.into_iter().for_each(|id| edits.prepare(id));
+        if let Some(id) = frame_options {
+            edits.prepare(id);
+        }
     }
 
     fn add_policy(&self, csp: &KindCsp, name: ResponseHeader, seen: &Seen, edits: &mut ResponseEdits) {
@@ -245,7 +247,7 @@ impl Grant {
             KindCsp::Nonce { template, without } => match self.nonce() {
                 // A page that shared caches keep would serve one nonce to everyone.
                 Some(nonce) if !seen.is_public || self.is_personal(seen) => {
-                    edits.computed.push((name, template.fill(nonce)))
+                    edits.computed.push((name, template.fill(nonce)));
                 }
                 _ => edits.prepare(*without),
             },
@@ -279,7 +281,7 @@ impl Grant {
                     edits.removed.insert(name);
                 }
             }
-            rules.cors.append(&self.engine.0.sharing, &self.context.sharing, |header| match header {
+            self.engine.0.sharing.append(&self.context.sharing, |header| match header {
                 Ok(id) => edits.prepare(id),
                 Err(origin) => edits.computed.push((ResponseHeader::AccessControlAllowOrigin, origin.into())),
             });

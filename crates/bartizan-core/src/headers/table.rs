@@ -80,7 +80,7 @@ pub(crate) enum KindCsp {
 pub(crate) struct Common {
     enabled: bool,
     csp_mode: Mode,
-    hsts: Option<String>,
+    hsts: String,
     permissions_policy: Box<str>,
     xss_protection: Option<&'static str>,
     default_corp: &'static str,
@@ -123,7 +123,7 @@ impl Common {
     }
 }
 
-fn hsts(policy: &Policy, public: &[OriginPattern], problems: &mut Problems) -> Option<String> {
+fn hsts(policy: &Policy, public: &[OriginPattern], problems: &mut Problems) -> String {
     let config = policy.headers.hsts;
     let max_age = config.max_age.map_or(63_072_000, |age| age.0.as_secs());
     let whole_domain = public.iter().find(|origin| {
@@ -148,7 +148,7 @@ fn hsts(policy: &Policy, public: &[OriginPattern], problems: &mut Problems) -> O
     if config.preload {
         value.push_str("; preload");
     }
-    Some(value)
+    value
 }
 
 impl Table {
@@ -184,7 +184,7 @@ impl Table {
             problems,
         )
         .unwrap_or(common.default_corp);
-        let coop = one_of(
+        let opener = one_of(
             options.coop.as_deref(),
             &["same-origin", "same-origin-allow-popups", "noopener-allow-popups", "unsafe-none"],
             "`same-origin`, `same-origin-allow-popups`, `noopener-allow-popups`, `unsafe-none`",
@@ -199,7 +199,7 @@ impl Table {
             if !common.enabled {
                 return KindHeaders::default();
             }
-            let rows = rows(kind, common, corp, coop, prepared);
+            let rows = rows(kind, common, corp, opener, prepared);
             let mut headers = KindHeaders { rows, ..KindHeaders::default() };
             if kind == Kind::Asset {
                 return headers;
@@ -246,17 +246,15 @@ impl Table {
 }
 
 /// Everything of a kind but its CSP, framing and caching.
-fn rows(kind: Kind, common: &Common, corp: &str, coop: &str, prepared: &mut Prepared) -> Vec<Row> {
+fn rows(kind: Kind, common: &Common, corp: &str, opener: &str, prepared: &mut Prepared) -> Vec<Row> {
     use ResponseHeader as Name;
     let mut rows = Vec::new();
     let mut row = |name, value: &str, rule| rows.push(Row { name, id: prepared.add(name, value), rule });
     row(Name::XContentTypeOptions, "nosniff", Rule::Ours);
-    if let Some(hsts) = &common.hsts {
-        row(Name::StrictTransportSecurity, hsts, Rule::OursOverHttps);
-    }
+    row(Name::StrictTransportSecurity, &common.hsts, Rule::OursOverHttps);
     if kind == Kind::Page {
         row(Name::ReferrerPolicy, "strict-origin-when-cross-origin", Rule::Handlers);
-        row(Name::CrossOriginOpenerPolicy, coop, Rule::Handlers);
+        row(Name::CrossOriginOpenerPolicy, opener, Rule::Handlers);
         row(Name::OriginAgentCluster, "?1", Rule::Handlers);
         row(Name::XPermittedCrossDomainPolicies, "none", Rule::Handlers);
         if !common.permissions_policy.is_empty() {
@@ -297,7 +295,7 @@ fn overrides(options: &RouteOptions, at: &str, problems: &mut Problems) -> Direc
             for fault in faults {
                 let path =
                     fault.index.map_or_else(|| format!("{at}.{key}"), |index| format!("{at}.{key}[{index}]"));
-                problems.error(path, Some(&fault.value.clone()), PolicyErrorKind::Csp(fault));
+                problems.error(path, Some(&fault.value.clone()), PolicyErrorKind::Csp(Box::new(fault)));
             }
             continue;
         }
@@ -336,7 +334,7 @@ fn csp_errors(at: &str, faults: Vec<CspFault>, problems: &mut Problems) {
         } else {
             format!("{at}.{}", fault.path())
         };
-        problems.error(path, Some(&fault.value.clone()), PolicyErrorKind::Csp(fault));
+        problems.error(path, Some(&fault.value.clone()), PolicyErrorKind::Csp(Box::new(fault)));
     }
 }
 
