@@ -114,7 +114,7 @@ pub enum PolicyErrorKind {
     #[error("this control cannot be reported on: `off` or `enforce`")]
     NoReportMode,
     /// Too many of something.
-    #[error("more than {0}")]
+    #[error("more of these, or of what differs between them, than the {0} that an engine can hold")]
     TooMany(u32),
 }
 

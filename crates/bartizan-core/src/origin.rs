@@ -255,21 +255,26 @@ pub(crate) enum OriginMatch {
 
 /// Origins that belong together.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct OriginSet(Vec<OriginPattern>);
+pub(crate) struct OriginSet {
+    entries: Vec<OriginPattern>,
+    /// Whether it names origins that differ, so that there is something to share across origins. The names of
+    /// one machine for itself are one origin in this sense.
+    pub(crate) crosses: bool,
+}
 
 impl OriginSet {
     pub(crate) fn push(&mut self, origin: OriginPattern) {
-        if !self.0.contains(&origin) {
-            self.0.push(origin);
+        if !self.entries.contains(&origin) {
+            self.entries.push(origin);
         }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &OriginPattern> {
-        self.0.iter()
+        self.entries.iter()
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     /// The entry that `origin` matches, for a request that came by `scheme`.
@@ -277,7 +282,7 @@ impl OriginSet {
     /// An `http` entry never matches a request that came by https: whoever can answer for the insecure origin
     /// (anyone on its network) could otherwise act on the secure one.
     pub(crate) fn find(&self, origin: &[u8], scheme: Scheme) -> Option<OriginMatch> {
-        let (index, entry) = self.0.iter().enumerate().find(|(_, entry)| {
+        let (index, entry) = self.entries.iter().enumerate().find(|(_, entry)| {
             entry.matches(origin) && !(scheme == Scheme::Https && entry.http_scheme() == Some(Scheme::Http))
         })?;
         Some(if entry.wildcard { OriginMatch::Wildcard } else { OriginMatch::Exact(index) })

@@ -72,17 +72,49 @@ response_headers! {
 impl ResponseHeader {
     /// The header of this name, in any case, if the engine knows it.
     pub fn identify(name: &[u8]) -> Option<Self> {
-        // The list is short and sorted by nothing; the length tells most names apart before a byte is compared.
-        Self::ALL.iter().copied().find(|known| {
-            let known = known.as_str().as_bytes();
-            known.len() == name.len() && known.eq_ignore_ascii_case(name)
-        })
+        BY_LENGTH
+            .get(name.len())?
+            .iter()
+            .copied()
+            .find(|known| known.as_str().as_bytes().eq_ignore_ascii_case(name))
     }
 
     pub(crate) const fn bit(self) -> u64 {
         1 << self as u8
     }
 }
+
+/// The headers by the length of their names: the length tells most names apart before a byte is compared.
+const BY_LENGTH: [&[ResponseHeader]; 37] = {
+    use ResponseHeader as H;
+    let mut lists: [&[ResponseHeader]; 37] = [&[]; 37];
+    lists[4] = &[H::Vary];
+    lists[5] = &[H::Allow];
+    lists[6] = &[H::Server];
+    lists[8] = &[H::Location];
+    lists[10] = &[H::SetCookie];
+    lists[11] = &[H::RetryAfter];
+    lists[12] = &[H::ContentType, H::XPoweredBy];
+    lists[13] = &[H::CacheControl];
+    lists[14] = &[H::ContentLength];
+    lists[15] = &[H::XFrameOptions, H::ReferrerPolicy, H::ClearSiteData];
+    lists[16] = &[H::XXssProtection, H::ContentEncoding, H::XAspnetVersion, H::WwwAuthenticate];
+    lists[18] = &[H::PermissionsPolicy];
+    lists[19] = &[H::ContentDisposition];
+    lists[20] = &[H::OriginAgentCluster];
+    lists[22] = &[H::XContentTypeOptions, H::AccessControlMaxAge];
+    lists[23] = &[H::ContentSecurityPolicy];
+    lists[25] = &[H::StrictTransportSecurity];
+    lists[26] = &[H::CrossOriginOpenerPolicy];
+    lists[27] = &[H::AccessControlAllowOrigin];
+    lists[28] = &[H::CrossOriginResourcePolicy, H::AccessControlAllowMethods, H::AccessControlAllowHeaders];
+    lists[29] = &[H::AccessControlExposeHeaders];
+    lists[32] = &[H::AccessControlAllowCredentials];
+    lists[33] = &[H::XPermittedCrossDomainPolicies];
+    lists[35] = &[H::ContentSecurityPolicyReportOnly];
+    lists[36] = &[H::AccessControlAllowPrivateNetwork];
+    lists
+};
 
 /// A set of [`ResponseHeader`]s.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -228,5 +260,22 @@ impl Reply {
     /// The first value of `header`.
     pub fn header(&self, header: ResponseHeader) -> Option<&[u8]> {
         self.headers.iter().find(|(name, _)| *name == header).map(|(_, value)| &**value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_found_again_in_any_case() {
+        for &header in ResponseHeader::ALL {
+            let name = header.as_str().as_bytes();
+            assert_eq!(ResponseHeader::identify(name), Some(header), "{header:?}");
+            assert_eq!(ResponseHeader::identify(&name.to_ascii_uppercase()), Some(header), "{header:?}");
+            assert_eq!(ResponseHeader::identify(&[name, b"x"].concat()), None, "{header:?}");
+        }
+        assert_eq!(ResponseHeader::identify(b""), None);
+        assert_eq!(ResponseHeader::identify(&[b'a'; 4096]), None);
     }
 }

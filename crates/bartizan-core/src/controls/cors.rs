@@ -130,7 +130,7 @@ impl Cors {
         }
         let off = config.mode == Some(Mode::Off);
         Self {
-            enabled: !off && (origins.len() > 1 || anonymous.everyone || anonymous.listed.len() > 0),
+            enabled: !off && (origins.crosses || anonymous.everyone || !anonymous.listed.is_empty()),
             allow_methods: prepared.add(ResponseHeader::AccessControlAllowMethods, &methods.join(", ")),
             allow_headers: (!headers.is_empty())
                 .then(|| prepared.add(ResponseHeader::AccessControlAllowHeaders, &headers.join(", "))),
@@ -160,7 +160,8 @@ impl Cors {
         if !self.enabled {
             return Sharing::Off;
         }
-        let Some(origin) = origin else { return Sharing::Nobody };
+        // `null` is every sandboxed frame and local file: nobody in particular.
+        let Some(origin) = origin.filter(|origin| *origin != b"null") else { return Sharing::Nobody };
         if let Some(found) = origins.find(origin, scheme) {
             let prepared = match found {
                 OriginMatch::Exact(index) => shared.origins.get(index).copied().flatten(),
@@ -306,6 +307,7 @@ mod tests {
         ] {
             origins.push(OriginPattern::parse(text).unwrap());
         }
+        origins.crosses = true;
         let mut prepared = Prepared::default();
         let mut problems = Problems::default();
         let shared = Shared::compile(&origins, &mut prepared);
@@ -340,7 +342,7 @@ mod tests {
             (&closed, Some("null"), "nobody"),
             (&open, Some("https://app.example.com"), "https://app.example.com with credentials"),
             (&open, Some("https://evil.example"), "*"),
-            (&open, Some("null"), "*"),
+            (&open, Some("null"), "nobody"),
             (&listed, Some("https://reader.example"), "https://reader.example"),
             (&listed, Some("https://evil.example"), "nobody"),
             (&off, Some("https://app.example.com"), "off"),

@@ -73,6 +73,9 @@ pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, V
         fetch_site: prepared.add(ResponseHeader::Vary, "Sec-Fetch-Site"),
         both: prepared.add(ResponseHeader::Vary, "Origin, Sec-Fetch-Site"),
     };
+    if prepared.is_full() {
+        problems.error("route", None, PolicyErrorKind::TooMany(u32::from(u16::MAX)));
+    }
     let warnings = core::mem::take(problems).finish()?;
     Ok(Inner {
         modes,
@@ -155,6 +158,7 @@ fn origin_set(public: &[OriginPattern], trusted: &[OriginPattern], deployment: &
     for origin in public.iter().chain(trusted) {
         set.push(origin.clone());
     }
+    set.crosses = public.len() + trusted.len() > 1;
     if let Some(listen) = deployment.listen.filter(|listen| listen.ip().to_canonical().is_loopback()) {
         let scheme = if deployment.tls { "https" } else { "http" };
         for host in ["localhost", "127.0.0.1", "[::1]"] {

@@ -18,8 +18,13 @@ impl Prepared {
                     self.0.len() - 1
                 },
             );
-        // A policy has a few headers a route, and at most 4096 routes.
+        // `is_full` refuses a policy with so many.
         HeaderId(u16::try_from(place).unwrap_or(u16::MAX))
+    }
+
+    /// Whether there are more than a [`HeaderId`] can tell apart.
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.len() > usize::from(u16::MAX)
     }
 
     pub(crate) fn get(&self, id: HeaderId) -> Option<&PreparedHeader> {
