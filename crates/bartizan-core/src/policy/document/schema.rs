@@ -10,6 +10,7 @@ use crate::policy::Policy;
 /// The JSON Schema (draft 2020-12) of a policy. Its keys are sorted: equal types give equal text.
 pub fn schema() -> Value {
     let mut schema: Value = SchemaGenerator::default().into_root_schema_for::<Policy>().into();
+    without_null(&mut schema);
     let properties = schema.get("properties").cloned().unwrap_or_default();
     if let Some(schema) = schema.as_object_mut() {
         schema.insert("title".to_owned(), "Bartizan policy".into());
@@ -21,6 +22,36 @@ pub fn schema() -> Value {
 /// [`schema`], as the text to be checked in.
 pub fn schema_text() -> String {
     alloc::format!("{:#}\n", schema())
+}
+
+/// TOML has no null: what is optional is left out.
+fn without_null(schema: &mut Value) {
+    match schema {
+        Value::Array(items) => {
+            items.retain(|item| *item != "null" && item.get("type") != Some(&"null".into()));
+            items.iter_mut().for_each(without_null);
+        }
+        Value::Object(object) => {
+            object.retain(|keyword, value| keyword != "default" || !value.is_null());
+            object.values_mut().for_each(without_null);
+            if let Some(Value::Array(types)) = object.get_mut("type")
+                && types.len() == 1
+            {
+                let only = types.remove(0);
+                object.insert("type".to_owned(), only);
+            }
+            if let Some(Value::Array(choices)) = object.get_mut("anyOf")
+                && choices.len() == 1
+                && let Value::Object(only) = choices.remove(0)
+            {
+                object.remove("anyOf");
+                only.into_iter().for_each(|(keyword, value)| {
+                    object.entry(keyword).or_insert(value);
+                });
+            }
+        }
+        _ => {}
+    }
 }
 
 /// An overlay takes the keys of a policy, none of which it must have.
@@ -64,6 +95,8 @@ mod tests {
         assert!(at("/$defs/Overlay/properties/origin").is_object());
         assert!(at("/$defs/Overlay/properties/profile").is_null());
         assert_eq!(at("/properties/profile/additionalProperties/$ref"), "#/$defs/Overlay");
-        assert_eq!(schema_text(), schema_text());
+        assert_eq!(at("/properties/session/$ref"), "#/$defs/SessionConfig");
+        assert_eq!(at("/$defs/ServerConfig/properties/listen/type"), "string");
+        assert!(!schema_text().contains("null"));
     }
 }
