@@ -1,1 +1,57 @@
-//! bartizan-gateway
+//! Bartizan in front of anything: a streaming reverse proxy around the policy engine.
+//!
+//! Every request is judged by [`bartizan_core::Engine`] before a byte of it reaches the upstream, and every response
+//! is edited by it on the way back. HTTP/1.1 on both sides, with keep-alive; bodies, server-sent events and
+//! WebSocket tunnels stream through without being collected.
+//!
+//! ```no_run
+//! use bartizan_core::{Deployment, Engine, policy::Policy};
+//! use bartizan_gateway::{Gateway, GatewayConfig};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let policy = Policy::default();
+//! let listen = GatewayConfig::listen_address(&policy)?;
+//! let deployment = Deployment { listen: Some(listen), ..Deployment::default() };
+//! let engine = Engine::build(&policy, &deployment).map_err(|errors| format!("{errors:?}"))?;
+//!
+//! let gateway = Gateway::bind(GatewayConfig::new(&policy, engine)?)?;
+//! println!("listening on {}", gateway.local_addr());
+//! gateway.run(std::future::pending())?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How it is built
+//!
+//! One thread per core, each with its own listener, runtime, clock and upstream connections: a request never changes
+//! threads, and nothing on its way is locked.
+//!
+//! - `listener`, `worker`: threads, accepting, draining.
+//! - `connection`, `session`: one client connection, and what its parts tell each other.
+//! - `gate`: lets one well-formed request through at a time; request smuggling ends here.
+//! - `proxy`: one request and its response.
+//! - `forward`, `body`, `tunnel`: what crosses the gateway, and how.
+//! - `upstream`: connections to the application.
+//! - `deadline`: one coarse clock instead of a timer per request.
+//! - `log`: `tracing` events `bartizan::access`, `bartizan::denial` and `bartizan::gateway`.
+
+mod body;
+mod config;
+mod connection;
+mod deadline;
+mod error;
+mod forward;
+mod gate;
+mod listener;
+mod log;
+mod proxy;
+mod replay;
+mod session;
+mod site;
+mod tunnel;
+mod upstream;
+mod worker;
+
+pub use config::GatewayConfig;
+pub use error::GatewayError;
+pub use listener::{BoundGateway, Drained, Gateway};

@@ -1,0 +1,121 @@
+//! One client connection, from the first byte to the last.
+
+use std::{future::poll_fn, io, net::IpAddr, pin::Pin, rc::Rc, task::Poll};
+
+use bytes::Bytes;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead as _, ReadBuf},
+    net::TcpStream,
+};
+
+use crate::{
+    gate::Gate,
+    proxy,
+    session::{Overdue, Phase, Session},
+    worker::Worker,
+};
+
+/// How much of what nobody wants is read before a connection is cut, in bytes.
+const MAX_DISCARD: usize = 512 * 1024;
+
+/// How a connection ended.
+enum End {
+    /// hyper is done with it.
+    Done,
+    /// It can be closed as it is.
+    Close,
+    /// It broke off in the middle of something.
+    Cut,
+}
+
+/// Serves `stream` until one side closes it.
+pub(crate) async fn serve(stream: TcpStream, peer: IpAddr, worker: Rc<Worker>) {
+    let session = Session::new(worker, peer);
+    let gate = TokioIo::new(Gate::new(stream, Rc::clone(&session)));
+    let service = {
+        let session = Rc::clone(&session);
+        service_fn(move |request| proxy::exchange(Rc::clone(&session), request))
+    };
+    let mut connection = session.worker.http.serve_connection(gate, service);
+    let mut told_to_drain = false;
+    let end = poll_fn(|context| {
+        session.deadline.watch(context);
+        if session.deadline.has_passed() {
+            match session.overdue() {
+                Overdue::Close => return Poll::Ready(End::Close),
+                Overdue::Cut => return Poll::Ready(End::Cut),
+                Overdue::Answer => {}
+            }
+        }
+        loop {
+            match Pin::new(&mut connection).poll(context) {
+                Poll::Ready(Ok(())) => return Poll::Ready(End::Done),
+                Poll::Ready(Err(error)) => {
+                    tracing::debug!(target: "bartizan::gateway", %error, "a client connection broke off");
+                    return Poll::Ready(End::Cut);
+                }
+                Poll::Pending => {}
+            }
+            // Only now has everything been read that the client has sent: a request that is on its way is answered.
+            if session.worker.is_draining() && !told_to_drain && session.phase() != Phase::Head {
+                told_to_drain = true;
+                Pin::new(&mut connection).graceful_shutdown();
+                continue;
+            }
+            if session.phase() == Phase::Idle && session.worker.wants_seat() {
+                return Poll::Ready(End::Close);
+            }
+            return Poll::Pending;
+        }
+    })
+    .await;
+
+    let parts = connection.into_parts();
+    let mut gate = parts.io.into_inner();
+    let result = match end {
+        End::Done => finish(&session, &mut gate, parts.read_buf).await,
+        End::Close => poll_fn(|context| gate.poll_close(context)).await,
+        // Where only the end of the connection ends a message, an orderly one would make half of it look whole.
+        End::Cut => gate.stream().set_zero_linger(),
+    };
+    if let Err(error) = result {
+        tracing::trace!(target: "bartizan::gateway", %error, "while closing a client connection");
+    }
+}
+
+/// What follows after HTTP: a tunnel, or the end.
+async fn finish(session: &Rc<Session>, gate: &mut Gate<TcpStream>, ahead: Bytes) -> io::Result<()> {
+    if let Some(tunnel) = session.take_tunnel() {
+        return tunnel.run(session, gate, ahead).await;
+    }
+    poll_fn(|context| gate.poll_close(context)).await?;
+    if session.has_unread() {
+        listen_out(session, gate).await?;
+    }
+    Ok(())
+}
+
+/// Reads what the client is still sending, for a moment. A socket that is closed with unread bytes is reset, and
+/// the client would lose the answer before having read it (RFC 9112 §9.6).
+async fn listen_out(session: &Session, gate: &mut Gate<TcpStream>) -> io::Result<()> {
+    session.enter(Phase::Lingering);
+    gate.open();
+    let mut memory = vec![0; 16 * 1024];
+    let mut read = 0;
+    poll_fn(|context| {
+        session.deadline.watch(context);
+        while !session.deadline.has_passed() && read < MAX_DISCARD {
+            let mut buffer = ReadBuf::new(&mut memory);
+            match Pin::new(&mut *gate).poll_read(context, &mut buffer) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(())) if buffer.filled().is_empty() => break,
+                Poll::Ready(Ok(())) => read += buffer.filled().len(),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            }
+        }
+        Poll::Ready(Ok(()))
+    })
+    .await
+}
