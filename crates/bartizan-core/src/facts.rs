@@ -20,7 +20,7 @@ pub(crate) struct Facts<'r> {
     pub(crate) origin: Once<'r>,
     pub(crate) authorization: Once<'r>,
     pub(crate) api_key: Option<&'r [u8]>,
-    pub(crate) fetch_site: Option<&'r [u8]>,
+    pub(crate) fetch_site: Once<'r>,
     pub(crate) fetch_mode: Option<&'r [u8]>,
     pub(crate) fetch_dest: Option<&'r [u8]>,
     pub(crate) preflight_method: Option<&'r [u8]>,
@@ -76,6 +76,11 @@ impl<'r> Once<'r> {
         self.value
     }
 
+    /// Its value, if it came once.
+    pub(crate) const fn only(self) -> Option<&'r [u8]> {
+        if self.repeated { None } else { self.value }
+    }
+
     pub(crate) const fn is_repeated(self) -> bool {
         self.repeated
     }
@@ -117,7 +122,7 @@ impl<'r> Facts<'r> {
             origin: Once::default(),
             authorization: Once::default(),
             api_key: None,
-            fetch_site: None,
+            fetch_site: Once::default(),
             fetch_mode: None,
             fetch_dest: None,
             preflight_method: None,
@@ -164,7 +169,7 @@ impl<'r> Facts<'r> {
             }
             10 if is(b"connection") => self.overflow |= self.connection.try_push(value).is_err(),
             13 if is(b"authorization") => self.authorization.add(value),
-            14 if is(b"sec-fetch-site") => self.fetch_site = Some(value),
+            14 if is(b"sec-fetch-site") => self.fetch_site.add(value),
             14 if is(b"sec-fetch-mode") => self.fetch_mode = Some(value),
             14 if is(b"sec-fetch-dest") => self.fetch_dest = Some(value),
             14 if is(b"content-length") => self.content_length.add(value),
@@ -214,12 +219,14 @@ impl<'r> Facts<'r> {
         self.cookie_bytes += value.len();
         for pair in value.split(|&byte| byte == b';') {
             let pair = pair.trim_ascii();
-            self.longest_cookie = self.longest_cookie.max(pair.len());
-            let Some(equals) = pair.iter().position(|&byte| byte == b'=') else { continue };
+            let equals = pair.iter().position(|&byte| byte == b'=');
+            // Name and value without the `=`, as browsers count (RFC 6265bis §5.6).
+            self.longest_cookie = self.longest_cookie.max(pair.len() - usize::from(equals.is_some()));
+            let Some(equals) = equals else { continue };
             let (name, rest) = pair.split_at(equals);
             let name = name.trim_ascii_end();
             if names.session_cookie == Some(name) {
-                self.session = rest.get(1..).map(<[u8]>::trim_ascii_start);
+                self.session = rest.get(1..).map(<[u8]>::trim_ascii_start).filter(|value| !value.is_empty());
                 self.session_copies = self.session_copies.saturating_add(1);
                 self.has_stripped = true;
             }
@@ -232,13 +239,18 @@ impl<'r> Facts<'r> {
         self.accepts_html || matches!(self.fetch_dest, Some(b"document" | b"iframe" | b"frame"))
     }
 
-    /// Whether this is a navigation that a person would see the answer of.
+    /// Whether this is a navigation, whose answer a person sees: by Fetch Metadata, or by what is accepted.
     pub(crate) fn is_navigation(&self) -> bool {
-        matches!(self.method, b"GET" | b"HEAD")
-            && match self.fetch_mode {
-                Some(mode) => mode == b"navigate",
-                None => self.accepts_html,
-            }
+        match self.fetch_mode {
+            Some(mode) => mode == b"navigate",
+            None => self.accepts_html,
+        }
+    }
+
+    /// Where `Sec-Fetch-Site` says that the request comes from. What says two things is neither `same-origin`
+    /// nor `none`, and so counts as elsewhere.
+    pub(crate) fn site(&self) -> Option<&'r [u8]> {
+        if self.fetch_site.is_contradictory() { Some(b"") } else { self.fetch_site.value() }
     }
 
     /// Whether the method cannot change anything (RFC 9110 §9.2.1), as far as we let it in.
@@ -316,7 +328,7 @@ pub(crate) mod tests {
         assert_eq!(found.session_copies, 2);
         assert!(found.has_ambient_cookie && found.has_stripped);
         assert_eq!(found.cookie_bytes, 23 + 27);
-        assert_eq!(found.longest_cookie, 18);
+        assert_eq!(found.longest_cookie, 17);
         let other = facts_with("GET", "/", &[("cookie", "legacy2=x; __host-session=no")], names);
         assert!(!other.has_ambient_cookie && other.session.is_none());
     }

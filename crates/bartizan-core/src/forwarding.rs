@@ -89,10 +89,10 @@ impl Proxy {
 
     /// The client's address: the rightmost that is not a trusted proxy's own.
     ///
-    /// Everything left of it was written by someone we do not know. A list of proxies only gives its leftmost.
-    /// `None` where an entry cannot be read: then nobody is taken for somebody else.
-    fn client_ip(&self, facts: &Facts<'_>) -> Option<IpAddr> {
-        let mut client = None;
+    /// Everything left of it was written by someone we do not know. A list of proxies only gives its leftmost,
+    /// and so does a list in which an entry is no address: the proxy that passed that on is all that is known.
+    fn client_ip(&self, facts: &Facts<'_>, peer: Option<IpAddr>) -> Option<IpAddr> {
+        let mut client = peer.map(normalised);
         for line in facts.forwarded_for.iter().rev() {
             let standard = self.client.as_deref() == Some(b"forwarded");
             for entry in line.rsplit(|&byte| byte == b',') {
@@ -100,9 +100,9 @@ impl Proxy {
                 if entry.is_empty() {
                     continue;
                 }
-                let entry = if standard { parameter(entry, b"for")? } else { entry };
-                let address = normalised(parse_address(entry)?);
-                client = Some(address);
+                let node = if standard { parameter(entry, b"for") } else { Some(entry) };
+                let Some(address) = node.and_then(parse_address) else { return client };
+                client = Some(normalised(address));
                 if !self.trusts(client) {
                     return client;
                 }
@@ -114,7 +114,7 @@ impl Proxy {
     /// What is believed of a request that a trusted proxy passed on.
     pub(crate) fn way<'r>(&self, facts: &Facts<'r>, peer: Option<IpAddr>, scheme: Scheme) -> Way<'r> {
         let client_ip = if self.client.is_some() && !facts.forwarded_for.is_empty() {
-            self.client_ip(facts)
+            self.client_ip(facts, peer)
         } else {
             peer.map(normalised)
         };
@@ -310,17 +310,18 @@ mod tests {
             ("x-forwarded-for", &["10.0.0.2, 10.0.0.3"], Some("10.0.0.2")),
             ("x-forwarded-for", &["203.0.113.9:4711"], Some("203.0.113.9")),
             ("x-forwarded-for", &["[2001:db9::7]:4711"], Some("2001:db9::7")),
-            ("x-forwarded-for", &["203.0.113.9, unknown"], None),
+            ("x-forwarded-for", &["203.0.113.9, unknown"], Some("10.0.0.1")),
+            ("x-forwarded-for", &["203.0.113.9, unknown, 10.1.2.3"], Some("10.1.2.3")),
             ("x-forwarded-for", &["evil', 203.0.113.9"], Some("203.0.113.9")),
-            ("x-forwarded-for", &[""], None),
+            ("x-forwarded-for", &[""], Some("10.0.0.1")),
             ("x-real-ip", &["203.0.113.9"], Some("203.0.113.9")),
             (
                 "forwarded",
                 &["for=198.51.100.1, for=\"[2001:db9::7]:47\";proto=https;by=10.0.0.1"],
                 Some("2001:db9::7"),
             ),
-            ("forwarded", &["for=_hidden"], None),
-            ("forwarded", &["proto=https"], None),
+            ("forwarded", &["for=_hidden"], Some("10.0.0.1")),
+            ("forwarded", &["proto=https"], Some("10.0.0.1")),
         ] {
             let proxy = proxy(header, None, None);
             let headers: Vec<_> = lines.iter().map(|line| (header, *line)).collect();

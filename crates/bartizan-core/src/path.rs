@@ -34,11 +34,14 @@ impl Findings {
 
     /// The code of the gravest finding.
     pub(crate) fn code(self) -> Option<DenialCode> {
+        if self.has(Relaxation::Control) {
+            return Some(DenialCode::PathControl);
+        }
+        // Raw control characters are malformed too, so that relaxing the encoded ones does not let them in.
         if self.0 & Self::MALFORMED != 0 {
             return Some(DenialCode::PathMalformed);
         }
         [
-            (Relaxation::Control, DenialCode::PathControl),
             (Relaxation::Utf8, DenialCode::PathUtf8),
             (Relaxation::Backslash, DenialCode::PathBackslash),
             (Relaxation::EncodedSlash, DenialCode::PathEncodedSlash),
@@ -55,11 +58,11 @@ impl Findings {
 
 /// The class of each byte of a path: 0 may stand anywhere, 1 needs a look, 2 cannot stand in a path.
 ///
-/// RFC 3986 §3.3 `pchar`, and the few that browsers send unencoded (`"`, `[`, `]`, `^`, `` ` ``, `{`, `|`, `}`).
+/// RFC 3986 §3.3 `pchar`, and the few that browsers send unencoded (`[`, `]`, `^`, `|`; URL Standard, path percent-encode set).
 #[expect(clippy::indexing_slicing, reason = "evaluated at build, where an index out of bounds fails it")]
 const CLASS: [u8; 256] = {
     let mut class = [2_u8; 256];
-    let plain = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_~!$&'()*+,=:@\"[]^`{|}";
+    let plain = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_~!$&'()*+,=:@[]^|";
     let mut index = 0;
     while index < plain.len() {
         class[plain[index] as usize] = 0;
@@ -88,6 +91,7 @@ pub(crate) fn scan(path: &[u8]) -> Findings {
                 continue;
             }
             Some(1) => {}
+            _ if byte.is_ascii_control() => found |= Findings::MALFORMED | Findings::bit(Relaxation::Control),
             _ => found |= Findings::MALFORMED,
         }
         let decoded = match byte {
@@ -281,7 +285,7 @@ mod tests {
             ("/v1.2/..x/x../...", None),
             ("/caf%C3%A9", None),
             ("/a%20b", None),
-            ("/~u/[x]{y}|z", None),
+            ("/~u/[x]^y|z", None),
             ("//", Some("path.empty-segment")),
             ("/a//b", Some("path.empty-segment")),
             ("/a;b", Some("path.semicolon")),
@@ -309,8 +313,11 @@ mod tests {
             ("/a%2", Some("path.malformed")),
             ("/a%zz", Some("path.malformed")),
             ("/a b", Some("path.malformed")),
-            ("/a\n", Some("path.malformed")),
-            ("/a\0", Some("path.malformed")),
+            ("/a\n", Some("path.control")),
+            ("/a\0", Some("path.control")),
+            ("/a{b}", Some("path.malformed")),
+            ("/a\"b", Some("path.malformed")),
+            ("/a`b", Some("path.malformed")),
             ("/é", Some("path.malformed")),
             ("/a#b", Some("path.malformed")),
             ("/<", Some("path.malformed")),
@@ -324,6 +331,9 @@ mod tests {
         let relaxed = Findings::of(&[Relaxation::EncodedSlash]);
         assert!(scan(b"/a%2fb").without(relaxed).is_empty());
         assert_eq!(scan(b"/a%2fb;c").without(relaxed).code(), Some(DenialCode::PathSemicolon));
+        let control = Findings::of(&[Relaxation::Control]);
+        assert!(scan(b"/a%0ab").without(control).is_empty());
+        assert_eq!(scan(b"/a\nb").without(control).code(), Some(DenialCode::PathMalformed));
     }
 
     #[test]

@@ -197,7 +197,9 @@ impl ResponseEdits {
         self.removed
     }
 
-    /// Whether the response has headers of [`is_protected`](crate::is_protected) names, which go too.
+    /// Whether the response has headers that go by the family of their name, not by [`removed`](Self::removed):
+    /// those that are [ours](crate::is_protected), and `Access-Control-*` that nobody has heard of. Then each
+    /// header is to be asked about by [`removes`](Self::removes).
     pub const fn removes_protected(&self) -> bool {
         self.removes_protected
     }
@@ -241,8 +243,14 @@ impl ResponseEdits {
     pub fn removes(&self, name: &[u8]) -> bool {
         (!self.removed.is_empty()
             && ResponseHeader::identify(name).is_some_and(|header| self.removed.contains(header)))
-            || (self.removes_protected && crate::is_protected(name))
+            || (self.removes_protected && (crate::is_protected(name) || is_sharing(name)))
     }
+}
+
+/// Whether a header is one of CORS, known or not.
+pub(crate) fn is_sharing(name: &[u8]) -> bool {
+    name.split_at_checked(15).is_some_and(|(start, _)| start.eq_ignore_ascii_case(b"access-control-"))
+        && ResponseHeader::identify(name).is_none()
 }
 
 /// A whole response that Bartizan made: a refusal, a preflight, a redirect, a health check.

@@ -1,8 +1,6 @@
 //! Carries the engine's edits out on `http`'s header maps.
 
-use bartizan_core::{
-    CookieEdit, Engine, PreparedHeader, Reply, RequestEdits, ResponseEdits, ResponseHeader, is_protected,
-};
+use bartizan_core::{CookieEdit, Engine, PreparedHeader, Reply, RequestEdits, ResponseEdits, ResponseHeader};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
@@ -36,7 +34,7 @@ pub(crate) fn edit_response(headers: &mut HeaderMap, edits: &ResponseEdits, prep
         }
     }
     if edits.removes_protected() {
-        remove_where(headers, is_protected);
+        remove_where(headers, |name| edits.removes(name));
     }
     // Once, so that the map grows at most once.
     headers.reserve(edits.prepared().len() + edits.computed().len() + edits.set_cookies().len());
@@ -54,7 +52,7 @@ pub(crate) fn edit_response(headers: &mut HeaderMap, edits: &ResponseEdits, prep
 }
 
 /// Strips and rewrites a request's headers in place, so that the handler sees only what it may believe.
-pub(crate) fn edit_request(headers: &mut HeaderMap, edits: &RequestEdits) {
+pub(crate) fn edit_request(headers: &mut HeaderMap, edits: &RequestEdits<'_>) {
     if edits.is_empty() {
         return;
     }

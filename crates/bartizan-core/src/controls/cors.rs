@@ -181,7 +181,7 @@ impl Cors {
     /// Judges a preflight (Fetch §4.8); the sharing that goes with it, or the refusal.
     pub(crate) fn decide_preflight<'r>(&self, facts: &Facts<'r>, sharing: &Sharing) -> Finding<'r> {
         let origin = facts.origin.value().unwrap_or_default();
-        if !matches!(sharing, Sharing::With { .. }) || facts.origin.is_repeated() {
+        if !matches!(sharing, Sharing::With { .. }) {
             return Finding::refuse(
                 DenialCode::CorsOrigin,
                 origin,
@@ -222,7 +222,7 @@ impl Cors {
                 Finding::Pass("shared with this origin, with credentials")
             }
             Sharing::With { .. } => Finding::Pass("shared with this origin, without credentials"),
-            _ if self.reject_foreign && facts.fetch_site != Some(b"same-origin") => Finding::refuse(
+            _ if self.reject_foreign && facts.site() != Some(b"same-origin") => Finding::refuse(
                 DenialCode::CorsOrigin,
                 origin,
                 "the origin is foreign, and cors.reject_foreign is set",

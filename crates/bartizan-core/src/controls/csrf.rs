@@ -50,10 +50,9 @@ impl Csrf {
             ));
         }
         let origin = facts.origin.value();
-        let in_set =
-            origin.is_some_and(|origin| !facts.origin.is_repeated() && origins.contains(origin, scheme));
+        let in_set = facts.origin.only().is_some_and(|origin| origins.contains(origin, scheme));
         let needs_token = self.choice == CsrfChoice::Token;
-        let (finding, read_fetch_site) = match (facts.fetch_site, origin) {
+        let (finding, read_fetch_site) = match (facts.site(), origin) {
             // Tier 2: the page itself, or the person (address bar, bookmark).
             (Some(b"same-origin" | b"none"), _) => {
                 (Finding::Pass("tier 2: Sec-Fetch-Site says that no other site is involved"), true)
@@ -154,6 +153,8 @@ mod tests {
             ("POST", &[site("cross-site"), from("null")], Some("csrf.cross-site"), false),
             ("POST", &[site("Same-Origin"), evil], Some("csrf.cross-site"), false),
             ("POST", &[site(""), evil], Some("csrf.cross-site"), false),
+            ("POST", &[site("same-origin"), site("cross-site")], Some("csrf.cross-site"), false),
+            ("POST", &[site("cross-site"), site("same-origin")], Some("csrf.cross-site"), false),
             ("POST", &[own], None, false),
             ("POST", &[app, SESSION], None, false),
             ("POST", &[evil], Some("csrf.origin"), false),

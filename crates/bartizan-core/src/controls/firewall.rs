@@ -191,7 +191,7 @@ mod tests {
         let config = FirewallConfig {
             max_headers: Some(3),
             max_header_bytes: Some(ByteSize(40)),
-            max_cookie_bytes: Some(ByteSize(6)),
+            max_cookie_bytes: Some(ByteSize(5)),
             max_cookies_bytes: Some(ByteSize(12)),
             ..FirewallConfig::default()
         };

@@ -36,7 +36,8 @@ pub(crate) fn decide<'r>(
         return Outcome::Finding(Finding::Skip("this host is reached by plain http"));
     };
     let has_credential = facts.authorization.value().is_some() || facts.api_key.is_some();
-    if facts.is_navigation()
+    if matches!(facts.method, b"GET" | b"HEAD")
+        && facts.is_navigation()
         && !has_credential
         && facts.path.starts_with(b"/")
         && let Some(location) = location(authority, port, facts)

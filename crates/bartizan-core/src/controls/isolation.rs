@@ -12,7 +12,7 @@ use crate::{DenialCode, facts::Facts, headers::Kind};
 /// `shared` is whether CORS shares the response with the request's origin.
 pub(crate) fn is_suspect(facts: &Facts<'_>, shared: bool) -> bool {
     matches!(facts.method, b"GET" | b"HEAD")
-        && matches!(facts.fetch_site, Some(site) if site != b"same-origin" && site != b"none")
+        && matches!(facts.site(), Some(site) if site != b"same-origin" && site != b"none")
         && facts.fetch_mode != Some(b"navigate")
         && !shared
 }

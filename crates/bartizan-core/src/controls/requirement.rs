@@ -109,12 +109,12 @@ impl Requirement {
         if (configured.jwt || configured.api_keys)
             && let Some(token) = facts.authorization.value().and_then(bearer)
         {
-            // A JWT in compact form has two dots (RFC 7515 §7.1); an API key has none.
-            let is_jwt = token.split(|&byte| byte == b'.').count() == 3;
-            let kind = if configured.jwt && (is_jwt || !configured.api_keys) {
-                CredentialKind::Jwt
-            } else {
+            // `PREFIX_live_…` is an API key's form; base64url has `_` too, but a JWT begins with `{"`, `eyJ`.
+            let is_key = token.windows(6).any(|window| window == b"_live_") && !token.starts_with(b"eyJ");
+            let kind = if configured.api_keys && (is_key || !configured.jwt) {
                 CredentialKind::ApiKey
+            } else {
+                CredentialKind::Jwt
             };
             return credential(kind, token);
         }

@@ -109,7 +109,6 @@ fn modes(policy: &Policy) -> Modes {
         csrf: mode(policy.csrf.mode),
         isolation: policy.isolation.mode.or(policy.mode).unwrap_or(Mode::Report),
         websocket: mode(policy.websocket.mode),
-        requirement: mode(None),
         cookies: mode(policy.cookies.mode),
     }
 }

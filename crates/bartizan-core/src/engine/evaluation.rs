@@ -82,12 +82,8 @@ impl<'e, 'r, E: Entropy, T: Trace> Evaluation<'e, 'r, E, T> {
             facts.method
         };
         let route = engine.route(method, |route| route.matches(facts.path));
-        let sharing = engine.rules(route).cors.sharing(
-            &inner.sharing,
-            &inner.origins,
-            facts.origin.value(),
-            way.scheme,
-        );
+        let sharing =
+            engine.rules(route).cors.sharing(&inner.sharing, &inner.origins, facts.origin.only(), way.scheme);
         let context = Context {
             route,
             client_ip: way.client_ip,
@@ -118,7 +114,7 @@ impl<'e, 'r, E: Entropy, T: Trace> Evaluation<'e, 'r, E, T> {
             },
             State::Asked { credential, needs_token } => Ok(Some((credential, needs_token))),
             State::Answered { answer, kind, needs_token } => self
-                .take(answer, kind)
+                .take(answer)
                 .and_then(|principal| self.finish(principal, Some(kind), needs_token))
                 .map(|()| None),
             State::Decided => Err(Stop::Refused(Reason::new(DenialCode::StoreUnavailable))),
@@ -227,7 +223,9 @@ impl<'e, 'r, E: Entropy, T: Trace> Evaluation<'e, 'r, E, T> {
                 "the readings of the path select different routes",
             )
         };
-        self.settle("firewall", engine.0.modes.requirement, finding)
+        // Which requirement holds must never depend on the reading; without any, this is the firewall's matter.
+        let mode = if engine.0.configured.any() { Mode::Enforce } else { mode };
+        self.settle("firewall", mode, finding)
     }
 
     /// CORS: the answer to a preflight, or the judgement of an actual request.
@@ -298,10 +296,6 @@ impl<'e, 'r, E: Entropy, T: Trace> Evaluation<'e, 'r, E, T> {
     /// Asks who this is, or goes on without.
     fn authenticate(&mut self, needs_token: bool) -> Result<Option<(Credential, bool)>, Stop> {
         let engine = self.engine;
-        if engine.0.modes.requirement == Mode::Off {
-            self.trace.note("requirement", Verdict::Skip, || "off".into());
-            return self.finish(None, None, needs_token).map(|()| None);
-        }
         let requirement = &engine.rules(self.context.route).requirement;
         let anonymous = self.context.edits.ambient_cookies;
         match requirement.credential(&self.facts, engine.0.configured, anonymous) {
@@ -311,11 +305,9 @@ impl<'e, 'r, E: Entropy, T: Trace> Evaluation<'e, 'r, E, T> {
     }
 
     /// What the answer about a credential means.
-    fn take(&mut self, answer: Answer, kind: CredentialKind) -> Result<Option<Principal>, Stop> {
-        let mode = self.engine.0.modes.requirement;
+    fn take(&mut self, answer: Answer) -> Result<Option<Principal>, Stop> {
         let finding = match answer {
             Answer::Principal(principal) => return Ok(Some(principal)),
-            Answer::Unknown if kind == CredentialKind::Session => return Ok(None),
             Answer::Unknown => {
                 Finding::refuse(DenialCode::AuthInvalid, b"", "the credential is not valid, or not any more")
             }
@@ -325,7 +317,7 @@ impl<'e, 'r, E: Entropy, T: Trace> Evaluation<'e, 'r, E, T> {
                 "the store that knows this credential cannot be asked",
             ),
         };
-        self.settle("requirement", mode, finding)?;
+        self.settle("requirement", Mode::Enforce, finding)?;
         Ok(None)
     }
 
@@ -337,10 +329,11 @@ impl<'e, 'r, E: Entropy, T: Trace> Evaluation<'e, 'r, E, T> {
         needs_token: bool,
     ) -> Result<(), Stop> {
         let engine = self.engine;
-        let modes = engine.0.modes;
-        self.judge("csrf", modes.csrf, |_| csrf::decide_token(needs_token))?;
+        self.judge("csrf", engine.0.modes.csrf, |_| csrf::decide_token(needs_token))?;
         let requirement = &engine.rules(self.context.route).requirement;
-        self.judge("requirement", modes.requirement, |_| requirement.decide(principal.as_ref(), kind))?;
+        // What a route requires has no mode: a watched door is still a door.
+        let finding = requirement.decide(principal.as_ref(), kind);
+        self.settle("requirement", Mode::Enforce, finding)?;
         self.principal = principal.map(Box::new);
         Ok(())
     }

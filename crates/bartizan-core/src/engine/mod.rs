@@ -84,7 +84,6 @@ struct Modes {
     csrf: Mode,
     isolation: Mode,
     websocket: Mode,
-    requirement: Mode,
     cookies: Mode,
 }
 
@@ -185,7 +184,6 @@ impl Engine {
             ("csrf", modes.csrf),
             ("websocket", modes.websocket),
             ("isolation", modes.isolation),
-            ("requirement", modes.requirement),
             ("cookies", modes.cookies),
         ]
         .into_iter()
@@ -262,7 +260,7 @@ impl Engine {
             add(id);
         }
         headers.frame_options.into_iter().for_each(&mut add);
-        if let Some(id) = self.vary(rules, context, false) {
+        if let Some(id) = self.vary(rules, context, true) {
             add(id);
         }
         let mut echo: Option<Box<[u8]>> = None;

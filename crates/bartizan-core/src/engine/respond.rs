@@ -16,6 +16,7 @@ use crate::{
         table::{KindCsp, KindHeaders, Rule},
     },
     policy::Mode,
+    response::is_sharing,
 };
 
 /// What a response's headers say.
@@ -109,14 +110,17 @@ impl Grant {
         let rules = self.cookie_rules();
         for (name, value) in headers {
             let Some(known) = ResponseHeader::identify(name) else {
-                seen.has_protected |= is_protected(name);
+                seen.has_protected |= is_protected(name) || is_sharing(name);
                 continue;
             };
+            let is_repeated = seen.present.contains(known);
             seen.present.insert(known);
             match known {
                 ResponseHeader::ContentType => {
-                    seen.kind = Kind::of_content_type(value);
-                    seen.is_json = kind::is_json(value);
+                    // Of two types a browser takes the last, others the first: then it is neither.
+                    let kind = Kind::of_content_type(value);
+                    seen.kind = if is_repeated && kind != seen.kind { Kind::Api } else { kind };
+                    seen.is_json = kind::is_json(value) && (!is_repeated || seen.is_json);
                 }
                 ResponseHeader::ContentDisposition => seen.is_attachment |= kind::is_attachment(value),
                 ResponseHeader::ContentSecurityPolicy => seen.csp.observe(value),

@@ -243,7 +243,7 @@ pub enum Relaxation {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CorsConfig {
-    /// `off`, `report` or `enforce`. `off` sends no CORS headers; `report` answers every preflight as allowed.
+    /// `off`, `report` or `enforce`. `off` shares nothing; `report` leaves what the application shares as it is.
     pub mode: Option<Mode>,
     /// The methods that other origins may use; GET, HEAD, POST.
     pub methods: Option<Vec<String>>,
