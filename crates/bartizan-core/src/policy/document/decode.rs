@@ -17,7 +17,7 @@ use serde::{
 };
 
 use super::{
-    diagnostic::Fault,
+    diagnostic::{Fault, listed},
     tree::{Entry, Node, Path, Segment, Value},
 };
 use crate::policy::SecretRef;
@@ -209,8 +209,8 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
 
 fn words(words: &[&str]) -> String {
     match words {
-        [word] => super::suggest::list(&[word]),
-        _ => alloc::format!("one of {}", super::suggest::list(words)),
+        [word] => listed(&[word]),
+        _ => alloc::format!("one of {}", listed(words)),
     }
 }
 

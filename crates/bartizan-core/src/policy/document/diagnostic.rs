@@ -10,10 +10,11 @@ use core::{fmt, ops::Range};
 
 use thiserror::Error;
 
+use crate::spelling::nearest;
+
 use super::{
     MAX_BYTES,
     lines::Lines,
-    suggest,
     tree::{Node, Origin, Path, Source},
 };
 
@@ -183,25 +184,27 @@ impl Fault {
 
     /// The known word that was probably meant.
     pub(super) fn suggestion(&self) -> Option<&str> {
-        match self {
-            Self::UnknownKey { key, known } => suggest::nearest(key, known.iter().copied()),
-            Self::UnknownWord { word, known } => suggest::nearest(word, known.iter().copied()),
-            Self::UnknownProfile { name, known } => suggest::nearest(name, known.iter().map(String::as_str)),
+        let meant = match self {
+            Self::UnknownKey { key, known } => nearest(key, known.iter().copied()),
+            Self::UnknownWord { word, known } => nearest(word, known.iter().copied()),
+            Self::UnknownProfile { name, known } => nearest(name, known.iter().map(String::as_str)),
             _ => None,
-        }
+        };
+        // Between words of one letter nothing is near.
+        meant.filter(|meant| meant.len() > 1)
     }
 
     fn hint(&self, node: Option<&Node>) -> Option<String> {
         let known = match self {
             Self::UnknownKey { known: [], .. } => "an overlay has none of its own".to_owned(),
-            Self::UnknownKey { known, .. } => format!("known keys: {}", suggest::list(known)),
-            Self::UnknownWord { known, .. } => format!("known words: {}", suggest::list(known)),
+            Self::UnknownKey { known, .. } => format!("known keys: {}", listed(known)),
+            Self::UnknownWord { known, .. } => format!("known words: {}", listed(known)),
             Self::UnknownProfile { known, .. } if known.is_empty() => {
                 "this policy has no `[profile.NAME]`".to_owned()
             }
             Self::UnknownProfile { known, .. } => {
                 let known: Vec<_> = known.iter().map(String::as_str).collect();
-                format!("known profiles: {}", suggest::list(&known))
+                format!("known profiles: {}", listed(&known))
             }
             Self::MissingKey("version") => "write `version = 1` at the top".to_owned(),
             Self::WrongType { expected, found: "a string" } if expected == "an array" => {
@@ -251,6 +254,11 @@ impl Fault {
             source: provenance(at, lines),
         }
     }
+}
+
+/// `` `a`, `b`, `c` ``
+pub(super) fn listed(words: &[&str]) -> String {
+    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// A text that fits a terminal: not long, and without characters that steer it.

@@ -11,7 +11,7 @@ use super::{
     diagnostic::{self, Fault},
     lines::Lines,
     overlay, overrides, references, shape, syntax,
-    tree::{Node, Origin, Path, Source},
+    tree::{Node, Origin, Path, Segment, Source, Value},
 };
 use crate::{PolicyError, policy::Policy};
 
@@ -94,6 +94,13 @@ impl Draft {
         let above = path.0.get(..found).filter(|above| !above.is_empty());
         let near = node.or_else(|| self.root.find(above?)).map(|node| &node.origin);
         let at = node.map_or_else(Origin::nowhere, |node| node.origin.clone());
+        // Where the value at fault is the last key itself, the key is shown.
+        let key = match path.0.last() {
+            Some(Segment::Key(key)) if node.is_some() && error.value.as_ref() == Some(key) => {
+                self.root.key_of(&path.0)
+            }
+            _ => None,
+        };
         let mut message = error.kind.to_string();
         message.push_str(&diagnostic::note(&at.source));
         Diagnostic {
@@ -105,7 +112,10 @@ impl Draft {
                 _ => error.value.as_deref().map(diagnostic::clipped),
             },
             hint: error.kind.hint(),
-            location: near.and_then(|origin| origin.span.as_ref()).map(|span| self.lines.locate(span)),
+            location: key
+                .or(near)
+                .and_then(|origin| origin.span.as_ref())
+                .map(|span| self.lines.locate(span)),
             source: diagnostic::provenance(&at, &self.lines),
         }
     }
@@ -134,6 +144,8 @@ impl Draft {
                     let offset = diagnostic.location.map_or(usize::MAX, |location| location.offset);
                     (offset, diagnostic.path.clone(), diagnostic.code)
                 });
+                // The engine finds the same fault wherever the value is used.
+                diagnostics.dedup();
                 if diagnostics.len() > MAX_FAULTS {
                     diagnostics.truncate(MAX_FAULTS);
                     let fault = Fault::TooMany(MAX_FAULTS);
@@ -147,7 +159,6 @@ impl Draft {
 
 /// Rows of values for `explain`: each scalar, and each array of scalars that comes from one place.
 pub(super) fn rows<'a>(node: &'a Node, path: &mut Path, rows: &mut Vec<(String, &'a Node)>) {
-    use super::tree::{Segment, Value};
     match &node.value {
         Value::Table(table) => {
             for (key, entry) in table {
@@ -172,6 +183,5 @@ pub(super) fn rows<'a>(node: &'a Node, path: &mut Path, rows: &mut Vec<(String, 
 }
 
 fn is_plain(node: &Node) -> bool {
-    use super::tree::Value;
     !matches!(node.value, Value::Table(_) | Value::Array(_))
 }

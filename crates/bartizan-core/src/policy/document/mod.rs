@@ -36,7 +36,6 @@ mod redact;
 mod references;
 mod schema;
 mod shape;
-mod suggest;
 mod syntax;
 #[cfg(test)]
 mod tests;

@@ -381,6 +381,14 @@ fn form_and_sense_are_told_together_in_the_order_of_the_file() {
 }
 
 #[test]
+fn the_engine_finds_fault_in_the_same_list() {
+    let text = include_str!("testdata/senseless.toml");
+    let deployment = Deployment { listen: "0.0.0.0:8080".parse().ok(), ..Deployment::default() };
+    let found = load_and_build(&input(text), |_| Ok(deployment)).unwrap_err();
+    insta::assert_snapshot!(report(&found));
+}
+
+#[test]
 fn a_policy_that_can_be_read_is_built() {
     let mut asked = 0;
     let built = load_and_build(&input(EXAMPLE), |policy| {
