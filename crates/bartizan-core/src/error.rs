@@ -226,6 +226,12 @@ impl Problems {
         result.map_err(|error| self.error(path, Some(value), error)).ok()
     }
 
+    /// Takes over what `wanted` picks by its path.
+    pub(crate) fn absorb(&mut self, other: Self, wanted: impl Fn(&str) -> bool) {
+        self.errors.extend(other.errors.into_iter().filter(|error| wanted(&error.path)));
+        self.warnings.extend(other.warnings.into_iter().filter(|warning| wanted(&warning.path)));
+    }
+
     /// The warnings if there were no errors, else the errors.
     pub(crate) fn finish(self) -> Result<Vec<crate::Warning>, Vec<PolicyError>> {
         if self.errors.is_empty() { Ok(self.warnings) } else { Err(self.errors) }

@@ -264,7 +264,7 @@ impl RuleCompiler<'_> {
         }
         for (index, route) in self.policy.route.iter().enumerate().take(MOST_ROUTES as usize) {
             let at = format!("route[{index}]");
-            rules.push(self.compile(&merged(route.options(), &self.policy.default), &at));
+            rules.push(self.compile_route(&route.options(), &at));
             let pattern = Pattern::parse(&route.pattern, route.case_insensitive);
             let Some(pattern) = self.problems.check(format!("{at}.match"), &route.pattern, pattern) else {
                 continue;
@@ -296,6 +296,19 @@ impl RuleCompiler<'_> {
                 self.problems.warn(format!("route[{index}].match"), message);
             }
         }
+    }
+
+    /// Compiles a route's options over `[default]`. A fault of what it only inherits was told where that stands.
+    fn compile_route(&mut self, own: &RouteOptions, at: &str) -> Rules {
+        let mut problems = Problems::default();
+        core::mem::swap(self.problems, &mut problems);
+        let rules = self.compile(&merged(own.clone(), &self.policy.default), at);
+        core::mem::swap(self.problems, &mut problems);
+        self.problems.absorb(problems, |path| {
+            let key = path.strip_prefix(at).and_then(|rest| rest.strip_prefix('.'));
+            key.is_some_and(|key| names(own, key.split(['.', '[']).next().unwrap_or_default()))
+        });
+        rules
     }
 
     fn compile(&mut self, options: &RouteOptions, at: &str) -> Rules {
@@ -365,6 +378,22 @@ impl RuleCompiler<'_> {
     }
 }
 
+/// Whether a route writes this key itself.
+fn names(own: &RouteOptions, key: &str) -> bool {
+    match key {
+        "require" => own.require.is_some(),
+        "one_time" => own.one_time.is_some(),
+        "dangerously_skip_csrf" => own.dangerously_skip_csrf.is_some(),
+        "cors" => own.cors.is_some(),
+        "csp" => own.csp.is_some(),
+        "form_action" => own.form_action.is_some(),
+        "frame_ancestors" => own.frame_ancestors.is_some(),
+        "coop" => own.coop.is_some(),
+        "corp" => own.corp.is_some(),
+        _ => true,
+    }
+}
+
 /// What a route does not name, `[default]` does.
 fn merged(own: RouteOptions, default: &RouteOptions) -> RouteOptions {
     let default = default.clone();
@@ -384,5 +413,82 @@ fn merged(own: RouteOptions, default: &RouteOptions) -> RouteOptions {
         pass_errors: own.pass_errors.or(default.pass_errors),
         max_body: own.max_body.or(default.max_body),
         forward_authorization: own.forward_authorization.or(default.forward_authorization),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Engine,
+        policy::{PolicyInput, load},
+    };
+
+    fn problems(policy: &str) -> Result<Vec<String>, Vec<String>> {
+        let text = format!("version = 1\n{policy}");
+        let policy = load(&PolicyInput { text: &text, ..PolicyInput::new("bartizan.toml") }).unwrap().policy;
+        let deployment = Deployment { listen: "127.0.0.1:8080".parse().ok(), ..Deployment::default() };
+        match Engine::build(&policy, &deployment) {
+            Ok(engine) => Ok(engine.warnings().iter().map(|warning| warning.path.clone()).collect()),
+            Err(errors) => {
+                Err(errors.into_iter().map(|error| format!("{} {}", error.path, error.kind.code())).collect())
+            }
+        }
+    }
+
+    #[test]
+    fn a_fault_is_told_once_and_where_it_was_written() {
+        for (policy, expected) in [
+            ("cors.methods = ['get']\nroute = [{ match = '* /a' }]", &["cors.methods[0] policy.method"][..]),
+            (
+                "default.coop = 'x'\ndefault.csp = { img-src = ['self'] }\nroute = [{ match = '* /a' }, { match = '* /b', coop = 'y' }]",
+                &[
+                    "default.csp.img-src[0] csp.unquoted-keyword",
+                    "default.coop policy.value",
+                    "route[1].coop policy.value",
+                ],
+            ),
+            (
+                "default.require = 'session'\nroute = [{ match = '* /a' }]",
+                &["default.require policy.require"],
+            ),
+            ("route = [{ match = '* /a', one_time = true }]", &["route[0].one_time policy.contradiction"]),
+            ("session = {}", &["default.require policy.default-require"]),
+            (
+                "origin.public = ['https://example.com']\nproxy = { trusted = ['10.0.0.1'], forwarded = { proto = 'x-forwarded-proto' } }",
+                &["headers.hsts.include_subdomains policy.hsts-domain"],
+            ),
+            ("origin.public = ['https://api.example.com']", &["origin.public[0] policy.https-unreachable"]),
+            ("origin.public = ['http://api.example.com']", &["origin.public[0] policy.insecure-origin"]),
+            ("server.upstream_token = 'hunter2'", &["server.upstream_token policy.secret-literal"]),
+            (
+                "headers.hsts = { preload = true, max_age = '1d' }",
+                &["headers.hsts.preload policy.hsts-preload"],
+            ),
+            ("server.health = '/a/../b'", &["server.health policy.health"]),
+            ("cookies.mode = 'report'", &["cookies.mode policy.mode"]),
+        ] {
+            assert_eq!(problems(policy).unwrap_err(), expected, "{policy}");
+        }
+    }
+
+    #[test]
+    fn what_is_probably_not_meant_is_warned_of() {
+        for (policy, expected) in [
+            ("", &[][..]),
+            ("route = [{ match = '* /a/**' }, { match = 'GET /a/b' }]", &["route[1].match"]),
+            (
+                "origin = { public = ['http://localhost:8080'], trusted = ['http://127.0.0.1:9'] }",
+                &["origin.trusted[0]"],
+            ),
+            ("origin = { public = ['http://localhost:8080'], trusted = ['http://localhost:9'] }", &[]),
+            (
+                "session = {}\ndefault.require = 'session'\nroute = [{ match = 'GET /a', require = 'nothing' }]",
+                &["route[0].match"],
+            ),
+            ("proxy.forwarded.for = 'x-forwarded-for'", &["proxy.forwarded"]),
+        ] {
+            assert_eq!(problems(policy).unwrap(), expected, "{policy}");
+        }
     }
 }
