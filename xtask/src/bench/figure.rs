@@ -28,6 +28,11 @@ impl Figure {
         Self { target: Some(target), ..Self::reference(what, value, decimals) }
     }
 
+    /// A figure that fails the command where it is above `target`.
+    pub(super) fn gate(what: impl Into<String>, value: f64, decimals: usize, target: f64) -> Self {
+        Self { gate: true, ..Self::reported(what, value, decimals, target) }
+    }
+
     /// Whether it is above its target.
     pub(super) fn misses(&self) -> bool {
         self.target.is_some_and(|target| self.value > target)
@@ -93,7 +98,7 @@ mod tests {
 
     #[test]
     fn the_table_says_what_was_reached() {
-        let gate = |value| Figure { gate: true, ..Figure::reported("layer", value, 0, 6000.0) };
+        let gate = |value| Figure::gate("layer", value, 0, 6000.0);
         assert!(!gate(6000.0).fails());
         assert!(gate(6001.0).fails());
         let reported = Figure::reported("gateway", 1.1, 2, 1.05);

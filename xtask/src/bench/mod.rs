@@ -2,6 +2,7 @@
 
 mod beside;
 mod figure;
+mod layer;
 mod load;
 mod measure;
 mod page;
@@ -30,7 +31,9 @@ pub(crate) struct Arguments {
 /// What can be measured by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Part {
-    /// The gateway beside nginx.
+    /// The tower layer, over the bare application and beside tower-http.
+    Layer,
+    /// The gateway, beside nginx.
     Gateway,
 }
 
@@ -38,6 +41,9 @@ enum Part {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let wanted = |part| arguments.only.is_none_or(|only| only == part);
     let mut figures = Vec::new();
+    if wanted(Part::Layer) {
+        figures.extend(layer::layer()?);
+    }
     if wanted(Part::Gateway) {
         figures.extend(beside::nginx(arguments.rounds)?);
     }

@@ -24,11 +24,6 @@ const PRESETS: &[&str] = &[
     "csp.strict",
 ];
 
-/// Codes that no policy, request and response can show, and the test that shows both sides of each.
-///
-/// They are about time, broken peers and panics, which a table cannot cause.
-const SHOWN_BY_TESTS: &[(DenialCode, &str)] = &[];
-
 /// What is read of a file of cases.
 #[derive(Debug, Deserialize)]
 struct File {
@@ -74,18 +69,13 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
             ));
         }
     }
-    for code in DenialCode::ALL.iter().filter(|code| SHOWN_BY_TESTS.iter().all(|(shown, _)| shown != *code)) {
+    for code in DenialCode::ALL {
         let about = |case: &Case| case.covers.iter().any(|name| name == code.as_str());
         if !cases.iter().any(|(_, case)| case.expect.refuses(*code)) {
             findings.push(Finding::new(FOLDER, format!("no case is refused with `{code}`")));
         }
         if !cases.iter().any(|(_, case)| about(case) && case.expect.decision != "deny") {
             findings.push(Finding::new(FOLDER, format!("no case covers `{code}` and is let through")));
-        }
-    }
-    for (code, path) in SHOWN_BY_TESTS {
-        if !tree.text(path).is_some_and(|text| text.contains(code.as_str())) {
-            findings.push(Finding::new(*path, format!("should show `{code}`, and does not name it")));
         }
     }
     for preset in PRESETS {
@@ -146,7 +136,6 @@ mod tests {
     fn messages(text: &str) -> Vec<String> {
         check(&Tree::of(&[("tests/corpus/all.toml", text)]))
             .into_iter()
-            .filter(|finding| SHOWN_BY_TESTS.iter().all(|(_, path)| finding.path != *path))
             .map(|finding| finding.message)
             .collect()
     }
