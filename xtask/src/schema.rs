@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use bartizan_core::policy::Policy;
+use bartizan_core::policy::schema_text;
 
 use crate::{failure::Failure, run};
 
@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
 /// Writes or checks the file.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let path = run::root().join(FILE);
-    let current = text();
+    let current = schema_text();
     if fs::read_to_string(&path).is_ok_and(|found| found == current) {
         println!("{FILE} is current");
         return Ok(());
@@ -34,23 +34,4 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     fs::write(&path, current).map_err(Failure::file(&path))?;
     println!("{FILE} written");
     Ok(())
-}
-
-/// The schema as the file has it.
-pub(crate) fn text() -> String {
-    let schema = schemars::schema_for!(Policy);
-    format!("{:#}\n", schema.as_value())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn it_is_a_schema_of_the_policy_file() {
-        let schema: serde_json::Value = serde_json::from_str(&text()).unwrap();
-        assert_eq!(schema["additionalProperties"], false);
-        assert!(schema["properties"]["origin"].is_object());
-        assert!(text().ends_with("}\n"));
-    }
 }
