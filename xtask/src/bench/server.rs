@@ -110,7 +110,8 @@ pub(super) fn proxy(
         "upstream application {{\n server {upstream};\n keepalive 64;\n keepalive_requests 100000000;\n}}\n\
          server {{\n listen {address};\n location / {{\n  proxy_pass http://application;\n  \
          proxy_http_version 1.1;\n  proxy_set_header Connection \"\";\n  proxy_set_header Host $http_host;\n  \
-         proxy_set_header X-Forwarded-For $remote_addr;\n  proxy_set_header X-Forwarded-Proto $scheme;\n{added} }}\n}}\n"
+         proxy_set_header X-Forwarded-For $remote_addr;\n  proxy_set_header X-Forwarded-Proto $scheme;\n  \
+         proxy_set_header X-Forwarded-Host $http_host;\n{added} }}\n}}\n"
     );
     nginx(folder, "proxy", address, &server)
 }
