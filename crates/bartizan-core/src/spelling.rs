@@ -40,8 +40,9 @@ fn distance(left: &str, right: &str) -> usize {
             let mut best = (cell(&previous, column) + usize::from(letter != other))
                 .min(cell(&previous, column + 1) + 1)
                 .min(last + 1);
-            if column > 0 && before == Some(other) && other_before == Some(letter) {
-                best = best.min(cell(&above, column - 1) + 1);
+            // Swapped with the letter before it, so there is a column before this one.
+            if before == Some(other) && other_before == Some(letter) {
+                best = best.min(cell(&above, column.saturating_sub(1)) + 1);
             }
             current.push(best);
             last = best;
@@ -74,6 +75,14 @@ mod tests {
         ] {
             assert_eq!(nearest(written, known), expected, "{written}");
         }
+    }
+
+    #[test]
+    fn words_that_nobody_names_so_are_not_looked_up() {
+        let longest = "x".repeat(LONGEST);
+        assert_eq!(nearest(&longest, [&*longest]), Some(&*longest));
+        let longer = "x".repeat(LONGEST + 1);
+        assert_eq!(nearest(&longer, [&*longer]), None);
     }
 
     #[test]

@@ -58,6 +58,10 @@ fn attributes_are_added_where_they_lack() {
         // A cookie without a name.
         ("x", "x; Secure; HttpOnly; SameSite=Lax"),
         ("=x", "=x; Secure; HttpOnly; SameSite=Lax"),
+        // Attributes as long as those that matter.
+        ("a=1; Priority=High; Secure; HttpOnly; SameSite=Strict", "keep"),
+        ("a=1; SameSite=Strict; Priority=High; Secure; HttpOnly", "keep"),
+        ("__Host-a=1; Path=/; Prio=/x; Foobar=x; Secure; HttpOnly; SameSite=Lax", "keep"),
         // Deleting a cookie works as before.
         ("a=; Max-Age=0; Path=/", "a=; Max-Age=0; Path=/; Secure; HttpOnly; SameSite=Lax"),
     ] {

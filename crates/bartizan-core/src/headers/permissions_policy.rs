@@ -216,7 +216,8 @@ mod tests {
                 (5, "", FeatureError::Unknown(None)),
             ]
         );
-        assert!(faults.iter().all(|fault| !fault.error.code().is_empty()));
+        assert_eq!(FeatureError::Unknown(None).code(), "permissions-policy.unknown-feature");
+        assert_eq!(FeatureError::Duplicate { first: 0 }.code(), "permissions-policy.duplicate");
         assert!(FeatureError::Unknown(None).hint().unwrap().contains("camera, microphone"));
     }
 

@@ -258,10 +258,12 @@ impl CspError {
             Self::ForbiddenCharacter(';' | ',') => {
                 "in a path it is written %3B or %2C; each directive has a key of its own".into()
             }
-            Self::ForbiddenCharacter(c) if c.is_ascii() => {
+            Self::ForbiddenCharacter(' ' | '\t' | '\n') => {
                 "each source is an item of its own in the list".into()
             }
-            Self::ForbiddenCharacter(_) => "a host is written in its ASCII form: xn--…".into(),
+            Self::ForbiddenCharacter(c) if !c.is_ascii() => {
+                "a host is written in its ASCII form: xn--…".into()
+            }
             Self::QuotedSource => format!("write \"{}\"", value.trim_matches('\'')),
             Self::NoneBesideOthers => "leave 'none' out, or everything else".into(),
             Self::BesideStrictDynamic => {

@@ -11,6 +11,7 @@ use super::{Csp, Framing};
 const BASE_URI: u8 = 1;
 const OBJECT_SRC: u8 = 2;
 const FRAME_ANCESTORS: u8 = 4;
+const ALL: u8 = 7;
 
 /// What the `Content-Security-Policy` headers of a response say, read without copying.
 ///
@@ -45,7 +46,7 @@ impl HandlerCsp {
 
     /// What is lacking of `base-uri`, `object-src` and `frame-ancestors`.
     pub const fn missing(self) -> Missing {
-        Missing(!self.found & (BASE_URI | OBJECT_SRC | FRAME_ANCESTORS))
+        Missing(!self.found & ALL)
     }
 
     /// Whom the handler lets frame the document; `None` where it does not say.

@@ -185,11 +185,7 @@ impl Source {
 
     /// Whether `directive` takes the source only with its danger named.
     pub(super) fn is_dangerous_in(&self, directive: Directive) -> bool {
-        let reach = match self {
-            Self::Keyword(_) => directive.governs_scripts(),
-            _ => directive.lets_code_in(),
-        };
-        reach && self.is_dangerous_somewhere()
+        directive.lets_code_in() && self.is_dangerous_somewhere()
     }
 
     /// Whether the source by itself admits anything; others only add to what others admit.

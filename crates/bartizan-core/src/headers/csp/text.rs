@@ -32,15 +32,17 @@ impl CspTemplate {
     ///
     /// `nonce` is base64 or base64url, as the engine makes it (CSP3 §2.3.1, base64-value).
     pub fn fill(&self, nonce: &str) -> Box<[u8]> {
-        let length =
-            self.before.len() + self.after.iter().map(|part| nonce.len() + part.len()).sum::<usize>();
-        let mut value = Vec::with_capacity(length);
+        let mut value = Vec::with_capacity(self.length_with(nonce));
         value.extend_from_slice(self.before.as_bytes());
         for part in &self.after {
             value.extend_from_slice(nonce.as_bytes());
             value.extend_from_slice(part.as_bytes());
         }
         value.into_boxed_slice()
+    }
+
+    pub(super) fn length_with(&self, nonce: &str) -> usize {
+        self.before.len() + self.after.iter().map(|part| nonce.len() + part.len()).sum::<usize>()
     }
 }
 

@@ -69,7 +69,6 @@ impl Value {
     pub(super) fn without_nonce(&self) -> String {
         match self {
             Self::Words(words) => words.join(" "),
-            Self::Sources(sources) if !self.has_nonce() => join(sources.iter()),
             Self::Sources(sources) => {
                 let left = sources.iter().filter(|source| **source != Source::Nonce);
                 if left.clone().any(Source::admits) { join(left) } else { NONE.to_string() }
@@ -175,7 +174,10 @@ fn words(
     items: &[String],
     check: fn(&str) -> Result<(), CspError>,
 ) -> Result<Value, Vec<CspFault>> {
-    let whole = |error| whole_directive(directive.as_str(), &items.join(" "), error);
+    let whole = |error| {
+        let value = if items.is_empty() { "[]".to_string() } else { items.join(" ") };
+        whole_directive(directive.as_str(), &value, error)
+    };
     let mut faults: Vec<_> = match (directive.syntax(), items) {
         (Syntax::Flag, [_, ..]) => return Err([whole(CspError::TakesNoValue)].into()),
         // An empty value is a value: every restriction of a sandbox, no duty of a flag.
