@@ -51,10 +51,26 @@ pin_project! {
 struct Passed {
     shared: Arc<Shared>,
     grant: Grant,
-    method: Method,
-    path: Option<PathAndQuery>,
+    seen: Seen,
     /// Set where the body had to be counted.
     exceeded: Option<Exceeded>,
+}
+
+/// What is kept of a request that was moved on, for replies and the log.
+struct Seen {
+    method: Method,
+    path: Option<PathAndQuery>,
+}
+
+impl Seen {
+    fn of<I>(request: &Request<I>) -> Self {
+        let uri = connection::target(request.uri(), request.extensions());
+        Self { method: request.method().clone(), path: uri.path_and_query().cloned() }
+    }
+
+    fn path(&self) -> &str {
+        self.path.as_ref().map_or("", PathAndQuery::path)
+    }
 }
 
 impl<S, B, I, O> ResponseFuture<S, B, I, O>
@@ -96,24 +112,19 @@ where
     let grant = match decision {
         Decision::Allow(grant) => grant,
         Decision::Respond(reply) => return replying::<B, O, _, _, _>(reply, request.method()),
-        Decision::Deny(denial) => {
-            log_refusal(&request, None, denial.reason(), Some(&denial));
-            return replying::<B, O, _, _, _>(denial.into_reply(), request.method());
-        }
+        Decision::Deny(denial) => return replying::<B, O, _, _, _>(denial.into_reply(), request.method()),
     };
     for reason in grant.reports() {
-        log_refusal(&request, Some(&grant), reason, None);
+        log(&request, &grant, reason, None);
     }
     let Ok(exceeded) = bound(request.body_mut(), grant.max_body()) else {
         let denial = grant.fail(Reason::new(DenialCode::BodyTooLarge), OsEntropy);
-        log_refusal(&request, Some(&grant), denial.reason(), Some(&denial));
+        log(&request, &grant, denial.reason(), Some(&denial));
         return replying::<B, O, _, _, _>(denial.into_reply(), request.method());
     };
-    headers::edit_request(request.headers_mut(), &grant.request_edits());
+    headers::edit_request(request.headers_mut(), grant.request_edits());
     introduce(&mut request, &grant);
-    let path = connection::target(request.uri(), request.extensions()).path_and_query().cloned();
-    let method = request.method().clone();
-    let passed = Passed { shared: Arc::clone(shared), grant, method, path, exceeded };
+    let passed = Passed { shared: Arc::clone(shared), grant, seen: Seen::of(&request), exceeded };
     let request = request.map(<B as RequestBodies<I>>::carry);
     match catch_unwind(AssertUnwindSafe(|| inner.call(request))) {
         Ok(future) => State::Handling { future, passed },
@@ -161,7 +172,8 @@ fn introduce<I>(request: &mut Request<I>, grant: &Grant) {
     }
 }
 
-fn log_refusal<I>(request: &Request<I>, grant: Option<&Grant>, reason: &Reason, denial: Option<&Denial>) {
+#[cold]
+fn log<I>(request: &Request<I>, grant: &Grant, reason: &Reason, denial: Option<&Denial>) {
     let uri = connection::target(request.uri(), request.extensions());
     DenialEvent {
         reason,
@@ -170,8 +182,8 @@ fn log_refusal<I>(request: &Request<I>, grant: Option<&Grant>, reason: &Reason, 
         method: request.method().as_str().as_bytes(),
         path: uri.path().as_bytes(),
         host: connection::host(uri, request.headers()),
-        client_ip: grant.map_or_else(|| connection::peer(request.extensions()), Grant::client_ip),
-        route: grant.and_then(Grant::route),
+        client_ip: grant.client_ip(),
+        route: grant.route(),
     }
     .emit();
 }
@@ -194,17 +206,18 @@ impl Passed {
         if let Some(denial) = edits.take_replacement() {
             return self.refuse::<B, O>(&denial);
         }
+        if let Some(reason) = edits.report() {
+            self.log(reason, None);
+        }
         headers::edit_response(response.headers_mut(), &edits, &self.shared.prepared);
         response.map(<B as ResponseBodies<O>>::pass)
     }
 
-    /// The panic's text went to the panic hook; the client gets none of it.
     fn panicked<B, O>(&self, panic: Box<dyn Any + Send>) -> Response<<B as ResponseBodies<O>>::Body>
     where
         B: ResponseBodies<O>,
     {
-        // Its destructor is the application's, and may panic too.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(panic)));
+        forget(panic);
         self.refuse::<B, O>(&self.grant.fail(Reason::new(DenialCode::HandlerPanic), OsEntropy))
     }
 
@@ -212,20 +225,31 @@ impl Passed {
     where
         B: ResponseBodies<O>,
     {
+        self.log(denial.reason(), Some(denial));
+        let is_head = self.seen.method == Method::HEAD;
+        headers::response(denial.reply().clone(), is_head, <B as ResponseBodies<O>>::reply)
+    }
+
+    #[cold]
+    fn log(&self, reason: &Reason, denial: Option<&Denial>) {
         DenialEvent {
-            reason: denial.reason(),
-            request_id: Some(denial.request_id()),
-            mode: Mode::Enforce,
-            method: self.method.as_str().as_bytes(),
-            path: self.path.as_ref().map_or("", PathAndQuery::path).as_bytes(),
+            reason,
+            request_id: denial.map(Denial::request_id),
+            mode: if denial.is_some() { Mode::Enforce } else { Mode::Report },
+            method: self.seen.method.as_str().as_bytes(),
+            path: self.seen.path().as_bytes(),
             host: None,
             client_ip: self.grant.client_ip(),
             route: self.grant.route(),
         }
         .emit();
-        let is_head = self.method == Method::HEAD;
-        headers::response(denial.reply().clone(), is_head, <B as ResponseBodies<O>>::reply)
     }
+}
+
+/// The panic's text went to the panic hook; the client gets none of it.
+pub(crate) fn forget(panic: Box<dyn Any + Send>) {
+    // Its destructor is the application's, and may panic too.
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(panic)));
 }
 
 impl<S, B, I, O> Future for ResponseFuture<S, B, I, O>

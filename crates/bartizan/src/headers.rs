@@ -52,7 +52,7 @@ pub(crate) fn edit_response(headers: &mut HeaderMap, edits: &ResponseEdits, prep
 }
 
 /// Strips and rewrites a request's headers in place, so that the handler sees only what it may believe.
-pub(crate) fn edit_request(headers: &mut HeaderMap, edits: &RequestEdits<'_>) {
+pub(crate) fn edit_request(headers: &mut HeaderMap, edits: RequestEdits<'_>) {
     if edits.is_empty() {
         return;
     }

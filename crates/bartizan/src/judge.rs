@@ -1,15 +1,23 @@
 //! From a request to a decision: at once where the engine asks nothing, else on the heap.
 
-use std::sync::Arc;
+use std::{
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    task::Poll,
+};
 
-use bartizan_core::{Decision, Engine, Scheme, Step};
+use bartizan_core::{
+    Answer, Decision, Engine, Evaluation, HeaderPair, NoTrace, Query, RequestHead, Scheme, Step, policy::Mode,
+};
 use http::Request;
 use http_body::Body;
 
 use crate::{
-    BoxFuture, OsEntropy, Store,
+    BoxFuture, DenialEvent, OsEntropy, Store,
     body::{BoxError, RequestBody},
     connection,
+    future::forget,
     headers::Prepared,
     now,
 };
@@ -30,8 +38,9 @@ impl Shared {
     /// Decides at once, or returns `None` where the engine has to ask something first.
     pub(crate) fn judge<B>(&self, request: &Request<B>) -> Option<Decision> {
         let head = connection::head(request, self.scheme);
-        match self.engine.evaluate(&head, now(), OsEntropy).step() {
-            Step::Done(decision) => Some(decision),
+        let mut evaluation = self.engine.evaluate(&head, now(), OsEntropy);
+        match evaluation.step() {
+            Step::Done(decision) => Some(decided(decision, &head, &evaluation)),
             Step::Need(_) | Step::NeedForm { .. } => None,
         }
     }
@@ -53,8 +62,8 @@ impl Shared {
                 let mut evaluation = self.engine.evaluate(&head, now(), OsEntropy);
                 loop {
                     match evaluation.step() {
-                        Step::Done(decision) => break decision,
-                        Step::Need(query) => evaluation.supply(self.store.answer(query).await),
+                        Step::Done(decision) => break decided(decision, &head, &evaluation),
+                        Step::Need(query) => evaluation.supply(ask(&*self.store, query).await),
                         Step::NeedForm { limit } => {
                             let (replaying, form) = body.buffer(limit).await;
                             body = replaying;
@@ -66,4 +75,44 @@ impl Shared {
             (decision, request.map(|()| body))
         })
     }
+}
+
+/// A decision; a refusal goes into the log while its request is at hand.
+fn decided<'r, H>(
+    decision: Decision,
+    head: &RequestHead<'r, H>,
+    evaluation: &Evaluation<'_, 'r, OsEntropy, NoTrace>,
+) -> Decision
+where
+    H: Iterator<Item = HeaderPair<'r>> + Clone,
+{
+    if let Decision::Deny(denial) = &decision {
+        let from_header = || head.headers.clone().find(|(name, _)| *name == b"host").map(|(_, value)| value);
+        DenialEvent {
+            reason: denial.reason(),
+            request_id: Some(denial.request_id()),
+            mode: Mode::Enforce,
+            method: head.method,
+            path: head.path,
+            host: head.authority.or_else(from_header),
+            client_ip: evaluation.client_ip(),
+            route: evaluation.route(),
+        }
+        .emit();
+    }
+    decision
+}
+
+/// Asks the store. One that panics has not answered, and the door stays closed.
+async fn ask(store: &dyn Store, query: Query) -> Answer {
+    let mut asked = None;
+    poll_fn(|cx| {
+        let answer =
+            AssertUnwindSafe(|| asked.get_or_insert_with(|| store.answer(query.clone())).as_mut().poll(cx));
+        catch_unwind(answer).unwrap_or_else(|panic| {
+            forget(panic);
+            Poll::Ready(Answer::Unavailable)
+        })
+    })
+    .await
 }

@@ -33,17 +33,18 @@ use crate::{
 ///
 #[cfg_attr(feature = "axum", doc = "```")]
 #[cfg_attr(not(feature = "axum"), doc = "```ignore")]
-/// use axum::{Router, ServiceExt, extract::Request, routing::get};
-/// use bartizan::{BartizanLayer, Deployment, Engine, policy::Policy};
-/// use tower_layer::Layer as _;
 /// use std::net::SocketAddr;
 ///
-/// # async fn serve(engine: Engine) -> std::io::Result<()> {
+/// use axum::{Router, ServiceExt, extract::Request, routing::get};
+/// use bartizan::{BartizanLayer, Layer as _};
+///
+/// # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
 /// let router = Router::new().route("/hello", get(|| async { "hello" }));
-/// let app = BartizanLayer::new(engine).layer(router);
+/// let app = BartizanLayer::from_policy_file("bartizan.toml")?.layer(router);
 ///
 /// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
-/// axum::serve(listener, ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(app)).await
+/// axum::serve(listener, ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(app)).await?;
+/// # Ok(())
 /// # }
 /// ```
 ///
@@ -62,6 +63,11 @@ impl BartizanLayer<crate::body::AxumBodies> {
     /// A layer for axum, and for any service whose bodies are [`axum::body::Body`].
     pub fn new(engine: Engine) -> Self {
         Self::with(engine)
+    }
+
+    /// The same from a policy file; [`PolicyFile`](crate::PolicyFile) tells what is read besides it.
+    pub fn from_policy_file(path: impl Into<std::path::PathBuf>) -> Result<Self, crate::PolicyFileError> {
+        crate::PolicyFile::new(path).load().map(Self::new)
     }
 }
 

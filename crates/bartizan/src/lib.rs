@@ -7,7 +7,7 @@
 //!
 //! The public interface is:
 //!
-//! - [`BartizanLayer`] and [`Engine`]: the layer, and what it is built from;
+//! - [`BartizanLayer`] (a [`Layer`]), and the [`Engine`] that it is built from, which a [`PolicyFile`] gives;
 //! - [`CspNonce`] and [`ClientIp`]: what a handler may ask for;
 //! - [`Store`]: who answers for credentials; its [`Principal`] reaches the handler as an extension;
 //! - [`DenialEvent`]: what the log says of a refusal;
@@ -24,6 +24,7 @@ mod headers;
 mod judge;
 mod layer;
 mod log;
+mod policy_file;
 mod store;
 mod world;
 
@@ -39,5 +40,7 @@ pub use extract::{ClientIp, CspNonce, UnknownPeer};
 pub use future::ResponseFuture;
 pub use layer::{BartizanLayer, BartizanService};
 pub use log::{DENIAL_TARGET, DenialEvent};
+pub use policy_file::{Faults, PolicyFile, PolicyFileError};
 pub use store::{BoxFuture, NoStore, Store};
+pub use tower_layer::Layer;
 pub use world::{OsEntropy, now};

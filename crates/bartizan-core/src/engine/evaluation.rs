@@ -1,6 +1,7 @@
 //! A request being judged: the controls in their order, and the questions in between.
 
 use alloc::{borrow::Cow, boxed::Box, format, vec::Vec};
+use core::net::IpAddr;
 
 use super::{Engine, SESSION_COOKIE};
 use crate::{
@@ -146,6 +147,16 @@ impl<'e, 'r, E: Entropy, T: Trace> Evaluation<'e, 'r, E, T> {
     /// Answers [`Step::NeedForm`]. A form that was not asked for refuses the request.
     pub fn supply_form(&mut self, _form: Form) {
         self.state = State::Decided;
+    }
+
+    /// The client's address, after the trusted proxies were asked: for the log, where there is no grant.
+    pub fn client_ip(&self) -> Option<IpAddr> {
+        self.context.client_ip
+    }
+
+    /// The `match` of the route that was selected; `None` where `[default]` holds.
+    pub fn route(&self) -> Option<&'e str> {
+        self.engine.pattern(self.context.route)
     }
 
     /// Everything up to authentication; whether a token will be required.

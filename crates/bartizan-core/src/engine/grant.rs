@@ -6,7 +6,6 @@ use super::{Engine, SESSION_COOKIE};
 use crate::{
     CookieEdit, Denial, Entropy, Grant, Principal, Reason, Scheme, cookie,
     forwarding::{is_stripped, same_name},
-    route::Pattern,
 };
 
 impl Grant {
@@ -38,8 +37,7 @@ impl Grant {
 
     /// The `match` of the route that was selected; `None` where `[default]` holds.
     pub fn route(&self) -> Option<&str> {
-        let place = usize::from(self.context.route).checked_sub(1)?;
-        self.engine.0.routes.get(place).map(Pattern::as_str)
+        self.engine.pattern(self.context.route)
     }
 
     /// What mode `report` would have refused; each belongs into the log.

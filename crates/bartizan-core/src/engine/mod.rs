@@ -196,6 +196,12 @@ impl Engine {
             .unwrap_or(&self.0.default_rules)
     }
 
+    /// What the route was written as.
+    fn pattern(&self, route: u16) -> Option<&str> {
+        let place = usize::from(route).checked_sub(1)?;
+        self.0.routes.get(place).map(Pattern::as_str)
+    }
+
     /// The number of the first route that matches, from 1; 0 is `[default]`.
     fn route(&self, method: &[u8], matches: impl Fn(&Pattern) -> bool) -> u16 {
         let place = self.0.routes.iter().position(|route| route.covers_method(method) && matches(route));

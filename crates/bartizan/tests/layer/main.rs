@@ -1,0 +1,8 @@
+//! The layer around real axum routers, over real sockets, spoken to byte by byte.
+
+mod bodies;
+mod credentials;
+mod facts;
+mod failures;
+mod server;
+mod surfaces;

@@ -1,0 +1,56 @@
+//! From a file on disk to a layer, or to everything that is wrong with the file.
+
+use std::{fs, path::PathBuf};
+
+use bartizan::{BartizanLayer, PolicyFile, PolicyFileError};
+
+fn written(text: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bartizan.toml");
+    fs::write(&path, text).unwrap();
+    (folder, path)
+}
+
+#[test]
+fn a_policy_gives_a_layer() {
+    let (_folder, path) = written("version = 1\n[origin]\npublic = ['https://api.example.com']");
+    assert!(BartizanLayer::from_policy_file(&path).is_ok());
+}
+
+#[test]
+fn the_profile_is_chosen_by_name() {
+    let (_folder, path) = written(
+        "version = 1\n[origin]\npublic = ['https://api.example.com']\n\
+         [profile.development]\norigin.public = ['http://api.test']",
+    );
+    assert!(PolicyFile::new(&path).profile("development").load().is_ok());
+    assert!(PolicyFile::new(&path).profile("production").load().is_ok());
+    let unknown = PolicyFile::new(&path).profile("staging").load().unwrap_err();
+    assert!(unknown.to_string().contains("staging"), "{unknown}");
+}
+
+#[test]
+fn all_faults_are_told_with_their_places() {
+    let (_folder, path) = written(
+        "version = 1\n[origin]\npublic = ['https//api.example.com']\n[cors]\nmax_age = 'long'\n[csrf]\nmod = 'off'\n",
+    );
+    let error = PolicyFile::new(&path).load().unwrap_err();
+    let text = error.to_string();
+    for place in [
+        "bartizan.toml:3:11: origin.public[0]",
+        "bartizan.toml:5:11: cors.max_age",
+        "bartizan.toml:7:1: csrf.mod",
+    ] {
+        assert!(text.contains(place), "{place} in {text}");
+    }
+    assert!(text.starts_with("the policy has 3 faults"), "{text}");
+    let PolicyFileError::Faulty(faults) = error else { panic!("{text}") };
+    assert_eq!((faults.path(), faults.diagnostics().len()), (&*path, 3));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let error = PolicyFile::new("/nowhere/bartizan.toml").load().unwrap_err();
+    assert_eq!(error.to_string(), "cannot read the policy /nowhere/bartizan.toml");
+    assert!(std::error::Error::source(&error).is_some());
+}
