@@ -63,7 +63,7 @@ async fn the_store_is_asked_where_the_route_needs_it() {
     for (request, status, body, questions) in [
         ("GET /\nCookie: __Host-session=alice", 200, Ok("alice"), 1),
         ("GET /\nCookie: __Host-session=bob", 200, Ok("bob"), 1),
-        ("GET /\nCookie: __Host-session=eve", 401, Err("auth.required"), 1),
+        ("GET /\nCookie: __Host-session=eve", 401, Err("auth.invalid"), 1),
         ("GET /\nCookie: __Host-session=down", 503, Err("store.unavailable"), 1),
         ("GET /", 401, Err("auth.required"), 0),
         ("GET /open", 200, Ok("nobody"), 0),
