@@ -246,8 +246,9 @@ const STRIPPED: &[&[u8]] = &[
 /// Whether an inbound header never reaches a handler as it came, whoever sent it.
 ///
 /// `_` counts as `-`. Ours (`bartizan-…`), everything a proxy asserts of the client, and the overrides of method
-/// and path.
-pub(crate) fn is_stripped(name: &[u8]) -> bool {
+/// and path. [`RequestEdits`](crate::RequestEdits) says it of headers; a proxy asks it of trailers, which come when
+/// the decision has been made.
+pub fn is_stripped(name: &[u8]) -> bool {
     let Some(first) = name.first() else { return false };
     match first.to_ascii_lowercase() {
         b'b' => is_protected(name),

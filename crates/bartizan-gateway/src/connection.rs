@@ -64,7 +64,7 @@ pub(crate) async fn serve(stream: TcpStream, peer: IpAddr, worker: Rc<Worker>) {
                 Pin::new(&mut connection).graceful_shutdown();
                 continue;
             }
-            if session.phase() == Phase::Idle && session.worker.wants_seat() {
+            if session.is_kept_alive() && session.worker.wants_seat() {
                 return Poll::Ready(End::Close);
             }
             return Poll::Pending;

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use arrayvec::ArrayVec;
 use bartizan_core::{
-    CookieEdit, Grant, RequestEdits, ResponseEdits, ResponseHeader, is_hop_by_hop, is_protected,
+    CookieEdit, Grant, RequestEdits, ResponseEdits, ResponseHeader, is_hop_by_hop, is_protected, is_stripped,
 };
 use http::{
     HeaderMap, HeaderName, HeaderValue, Uri, Version, header, request, response,
@@ -37,7 +37,7 @@ pub(crate) fn request(head: &mut request::Parts, grant: &Grant, site: &Site, pee
     };
     remove(headers, |name| !kept(name));
     edit_cookies(headers, edits);
-    announce_trailers(headers, |name| !is_head_only(name) && kept(name));
+    announce_trailers(headers, |name| may_trail(name) && kept(name));
 
     if wants_trailers {
         headers.insert(header::TE, TRAILERS);
@@ -157,7 +157,7 @@ pub(crate) fn response(head: &mut response::Parts, edits: &ResponseEdits, site: 
         headers.remove(site.name(removed));
     }
     if edits.removes_protected() {
-        remove(headers, |name| is_protected(name.as_str().as_bytes()));
+        remove(headers, |name| edits.removes(name.as_str().as_bytes()));
     }
     for id in edits.prepared() {
         if let Some((name, value)) = site.prepared(id.index()) {
@@ -196,7 +196,11 @@ fn announce_trailers(headers: &mut HeaderMap, allowed: impl Fn(&HeaderName) -> b
 
 /// Removes what must not come after the body (RFC 9110 §6.5.1), and what may not come at all.
 pub(crate) fn request_trailers(trailers: &mut HeaderMap) {
-    remove(trailers, |name| is_head_only(name) || is_protected(name.as_str().as_bytes()));
+    remove(trailers, |name| !may_trail(name));
+}
+
+fn may_trail(name: &HeaderName) -> bool {
+    !is_head_only(name) && !is_stripped(name.as_str().as_bytes())
 }
 
 /// The same on the way back: no trailer may set what the engine decides.
@@ -231,9 +235,8 @@ fn is_head_only(name: &HeaderName) -> bool {
                 | header::CACHE_CONTROL
                 | header::PRAGMA
         )
-        || ["x-forwarded-", "sec-", "if-", "x-http-method", "x-method-override"]
-            .iter()
-            .any(|prefix| text.starts_with(prefix))
+        || text.starts_with("sec-")
+        || text.starts_with("if-")
 }
 
 /// Removes every header whose name is `doomed`.

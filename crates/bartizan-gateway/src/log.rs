@@ -20,10 +20,8 @@ pub(crate) fn denied(session: &Session, grant: Option<&Grant>, denial: &Denial) 
 }
 
 /// A request that was let through, and would have been refused if the control's mode were `enforce`.
-pub(crate) fn reported(session: &Session, grant: &Grant) {
-    for reason in grant.reports() {
-        refusal(session, Some(grant), reason, None, Mode::Report);
-    }
+pub(crate) fn reported(session: &Session, grant: &Grant, reason: &Reason) {
+    refusal(session, Some(grant), reason, None, Mode::Report);
 }
 
 fn refusal(

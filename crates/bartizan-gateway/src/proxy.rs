@@ -40,12 +40,15 @@ pub(crate) async fn exchange(
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     let answer = catching(answer(&session, request)).await;
-    Ok(answer.unwrap_or_else(|Panicked| {
-        session.leave_unread();
+    let mut response = answer.unwrap_or_else(|Panicked| {
         let site = session.worker.site();
         let denial = site.engine.refuse(Reason::new(DenialCode::HandlerPanic), OsEntropy);
         denied(&session, &site, None, denial, true)
-    }))
+    });
+    if session.worker.is_draining() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
 }
 
 async fn answer(session: &Rc<Session>, request: Request<Incoming>) -> Response<ResponseBody> {
@@ -69,7 +72,9 @@ async fn answer(session: &Rc<Session>, request: Request<Incoming>) -> Response<R
             respond(session, &site, reply, unread)
         }
         Decision::Allow(grant) => {
-            log::reported(session, &grant);
+            for reason in grant.reports() {
+                log::reported(session, &grant, reason);
+            }
             match proxy(session, &site, &grant, head, body, prefix).await {
                 Ok(response) => {
                     log::answered(session, Some(&grant), response.status().as_u16());
@@ -207,6 +212,9 @@ fn edited(
     forward::response_hops(&mut head.headers);
     let judged = ResponseHead { status: head.status.as_u16(), headers: HeaderPairs::new(&head.headers) };
     let mut edits = grant.respond(judged, OsEntropy);
+    if let Some(reason) = edits.report() {
+        log::reported(session, grant, reason);
+    }
     if let Some(denial) = edits.take_replacement() {
         drop(session.take_tunnel());
         return Err(Refused::Replaced(Box::new(denial)));

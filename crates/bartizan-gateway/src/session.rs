@@ -74,6 +74,7 @@ pub(crate) struct Session {
     head: RefCell<Vec<u8>>,
     tunnel: RefCell<Option<Tunnel>>,
     unread: Cell<bool>,
+    has_asked: Cell<bool>,
 }
 
 impl Session {
@@ -93,6 +94,7 @@ impl Session {
             head: RefCell::default(),
             tunnel: RefCell::default(),
             unread: Cell::new(false),
+            has_asked: Cell::new(false),
         })
     }
 
@@ -103,6 +105,11 @@ impl Session {
     /// Whether no request is being answered.
     pub(crate) fn is_between_requests(&self) -> bool {
         matches!(self.phase.get(), Phase::Idle | Phase::Head)
+    }
+
+    /// Whether the client has been answered and has asked nothing since: it can be asked to come back later.
+    pub(crate) fn is_kept_alive(&self) -> bool {
+        self.phase.get() == Phase::Idle && self.has_asked.get()
     }
 
     /// Begins a phase and its deadline.
@@ -146,6 +153,8 @@ impl Session {
         let mut head = self.head.borrow_mut();
         head.clear();
         head.extend_from_slice(bytes);
+        self.fault.take();
+        self.has_asked.set(true);
         self.enter(Phase::Deciding);
     }
 
@@ -174,7 +183,6 @@ impl Session {
     pub(crate) fn upload_begins(&self, has_body: bool) {
         self.upload.set(if has_body { Upload::Upstream } else { Upload::Done });
         self.upload_waker.take();
-        self.fault.take();
     }
 
     pub(crate) fn upload(&self) -> Upload {

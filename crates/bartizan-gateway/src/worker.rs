@@ -143,20 +143,14 @@ impl Worker {
         Ok(self.open.get())
     }
 
-    /// Accepts a client, when there is room for one.
+    /// Accepts a client, and waits until there is room for it.
     ///
     /// Beyond the limit clients wait in the kernel's queue, which costs us nothing, while idle connections are
     /// closed for them.
     async fn accept(&self, listener: &TcpListener) -> TcpStream {
-        loop {
-            while self.shared.is_full() {
-                self.wanted_seats.set(SEATS_AT_A_TIME);
-                self.clock.wake_all();
-                sleep(TICK).await;
-                self.wanted_seats.set(0);
-            }
+        let stream = loop {
             match listener.accept().await {
-                Ok((stream, _)) => return stream,
+                Ok((stream, _)) => break stream,
                 // The client has gone, or file descriptors have run out; the latter takes a moment.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
@@ -164,7 +158,14 @@ impl Worker {
                     sleep(TICK).await;
                 }
             }
+        };
+        while self.shared.is_full() {
+            self.wanted_seats.set(SEATS_AT_A_TIME);
+            self.clock.wake_all();
+            sleep(TICK).await;
+            self.wanted_seats.set(0);
         }
+        stream
     }
 
     /// Begins to serve a client.
