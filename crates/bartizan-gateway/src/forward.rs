@@ -156,6 +156,7 @@ pub(crate) fn response(head: &mut response::Parts, edits: &ResponseEdits, site: 
     for removed in edits.removed().iter() {
         headers.remove(site.name(removed));
     }
+    // By their names: what is ours to assert, and `Access-Control-*` headers that the engine has no name for.
     if edits.removes_protected() {
         remove(headers, |name| edits.removes(name.as_str().as_bytes()));
     }

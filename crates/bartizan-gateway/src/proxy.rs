@@ -58,7 +58,6 @@ async fn answer(session: &Rc<Session>, request: Request<Incoming>) -> Response<R
         return denied(session, &site, None, site.engine.refuse(reason, OsEntropy), true);
     }
     session.upload_begins(!body.is_end_stream());
-    session.set_ends_by_close(head.version == Version::HTTP_10);
     let mut prefix = Bytes::new();
     let decision = match judge(session, &site, &head, &mut body, &mut prefix).await {
         Ok(decision) => decision,
@@ -219,6 +218,9 @@ fn edited(
     if let Some(denial) = edits.take_replacement() {
         drop(session.take_tunnel());
         return Err(Refused::Replaced(Box::new(denial)));
+    }
+    if let Some(reason) = edits.report() {
+        log::reported_late(session, grant, reason);
     }
     forward::response(&mut head, &edits, site);
     if is_tunnel {
