@@ -74,7 +74,7 @@ impl Expect {
             absent: written.absent,
             containing: written.containing,
             lacking: written.lacking,
-            set_cookies: written.set_cookies,
+            set_cookies: written.set_cookies.as_deref().map(texts).transpose()?,
             body: written.body.as_deref().map(text::bytes).transpose()?,
             body_lacks: written.body_lacks,
             reports: written.reports,
@@ -234,6 +234,11 @@ impl Expect {
             }
         }
     }
+}
+
+/// Each text with its repetitions written out.
+fn texts(texts: &[String]) -> Result<Vec<String>, String> {
+    texts.iter().map(|text| text::bytes(text).map(|bytes| latin1(&bytes))).collect()
 }
 
 fn differ<T: PartialEq + std::fmt::Debug + ?Sized>(

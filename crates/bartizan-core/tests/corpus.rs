@@ -1,0 +1,187 @@
+//! Runs the corpus against the engine itself.
+
+use bartizan_core::{
+    Answer, CookieEdit, Credential, Decision, Denial, Deployment, Engine, Entropy, Form, Grant, Principal,
+    Query, Reply, RequestHead, ResponseHead, Scheme, Step, Timestamp,
+    policy::{CredentialKind, PolicyInput, load_and_build},
+};
+use bartizan_corpus::{Case, Corpus, Handled, Head, Observed, Request, StoreAnswer, Surface, problem_code};
+
+#[test]
+fn the_engine_agrees() {
+    let corpus = Corpus::load().unwrap();
+    match corpus.check(Surface::Engine, send) {
+        Ok(count) => println!("{count} cases"),
+        Err(report) => panic!("{report}"),
+    }
+}
+
+/// Bytes that differ from call to call.
+struct Counter(u8);
+
+impl Entropy for Counter {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        for byte in bytes {
+            self.0 = self.0.wrapping_mul(109).wrapping_add(89);
+            *byte = self.0;
+        }
+    }
+}
+
+fn send(case: &Case) -> Result<Observed, String> {
+    let Request::Head(request) = &case.request else { return Err("bytes are for a socket".into()) };
+    let engine = build(case)?;
+    let (authority, path, query) = request.split_target();
+    let head = RequestHead {
+        method: request.method.as_bytes(),
+        path,
+        query,
+        authority,
+        scheme: match case.scheme {
+            bartizan_corpus::Scheme::Http => Scheme::Http,
+            bartizan_corpus::Scheme::Https => Scheme::Https,
+        },
+        peer: Some(case.peer),
+        http2: false,
+        headers: request.headers.iter().map(|(name, value)| (name.as_bytes(), &value[..])),
+    };
+    let mut evaluation = engine.evaluate(&head, Timestamp(1_700_000_000_000), Counter(1));
+    loop {
+        match evaluation.step() {
+            Step::Need(Query::Principal(credential)) => evaluation.supply(answer(case, &credential)),
+            Step::Need(query) => return Err(format!("the store is asked {query:?}")),
+            Step::NeedForm { .. } => {
+                evaluation.supply_form(Form { body: request.body.clone(), truncated: false });
+            }
+            Step::Done(Decision::Allow(grant)) => return Ok(handle(case, request, &grant)),
+            Step::Done(Decision::Respond(reply)) => return Ok(observed(None, &reply)),
+            Step::Done(Decision::Deny(denial)) => return refused(&denial),
+        }
+    }
+}
+
+fn build(case: &Case) -> Result<Engine, String> {
+    let profile = case.profile.as_deref();
+    let input = PolicyInput { text: &case.policy, profile, ..PolicyInput::new("bartizan.toml") };
+    let deployment = Deployment { development: profile == Some("development"), ..Deployment::default() };
+    load_and_build(&input, |_| Ok(deployment)).map(|(engine, _)| engine).map_err(|errors| {
+        let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
+        format!("the policy is not accepted: {}", errors.join("; "))
+    })
+}
+
+fn answer(case: &Case, credential: &Credential) -> Answer {
+    match &case.answer {
+        StoreAnswer::Unknown => Answer::Unknown,
+        StoreAnswer::Unavailable => Answer::Unavailable,
+        StoreAnswer::Principal { kind: Some(kind), .. } if kind != word(credential.kind()) => Answer::Unknown,
+        StoreAnswer::Principal { subject, scopes, .. } => Answer::Principal(Principal {
+            subject: subject.as_str().into(),
+            kind: credential.kind(),
+            scopes: scopes.iter().map(|scope| scope.as_str().into()).collect(),
+        }),
+    }
+}
+
+fn word(kind: CredentialKind) -> &'static str {
+    match kind {
+        CredentialKind::Nothing => "nothing",
+        CredentialKind::Session => "session",
+        CredentialKind::Jwt => "jwt",
+        CredentialKind::ApiKey => "api-key",
+    }
+}
+
+/// What a surface does with an allowed request: edit it, hand it over, edit the response.
+fn handle(case: &Case, request: &Head, grant: &Grant) -> Observed {
+    let edits = grant.request_edits();
+    let mut headers = Vec::new();
+    for (name, value) in &request.headers {
+        if !edits.passes(name.as_bytes()) {
+            continue;
+        }
+        let value = if name.eq_ignore_ascii_case("cookie") {
+            match edits.cookie(value) {
+                CookieEdit::Keep => value.clone(),
+                CookieEdit::Drop => continue,
+                CookieEdit::Replace(value) => value,
+            }
+        } else {
+            value.clone()
+        };
+        headers.push((name.clone(), value));
+    }
+    if edits.is_empty() {
+        assert_eq!(headers, request.headers, "edits that are empty change nothing");
+    }
+    let handled = Handled {
+        target: Some(request.target.iter().copied().map(char::from).collect()),
+        headers,
+        body: Some(request.body.clone()),
+        client_ip: Some(grant.client_ip()),
+        route: Some(grant.route().map(str::to_owned)),
+        principal: Some(grant.principal().map(|principal| principal.subject.to_string())),
+        nonce: grant.nonce().map(str::to_owned),
+    };
+    let mut observed = Observed { handled: Some(handled), ..respond(case, grant) };
+    let reports = grant.reports().iter().map(|reason| reason.code().as_str().to_owned());
+    observed.reports.get_or_insert_default().extend(reports);
+    observed
+}
+
+fn respond(case: &Case, grant: &Grant) -> Observed {
+    let response = &case.response;
+    let mut edits = grant.respond(
+        ResponseHead {
+            status: response.status,
+            headers: response.headers.iter().map(|(name, value)| (name.as_bytes(), &value[..])),
+        },
+        Counter(101),
+    );
+    if let Some(denial) = edits.take_replacement() {
+        return observed(Some(&denial), denial.reply());
+    }
+    let prepared = grant.engine().prepared_headers();
+    let mut headers: Vec<(String, Vec<u8>)> =
+        response.headers.iter().filter(|(name, _)| !edits.removes(name.as_bytes())).cloned().collect();
+    headers.extend(edits.prepared().iter().map(|id| {
+        let header = &prepared[id.index()];
+        (header.name.as_str().to_owned(), header.value.as_bytes().to_vec())
+    }));
+    headers.extend(edits.computed().iter().map(|(name, value)| (name.as_str().to_owned(), value.to_vec())));
+    headers.extend(edits.set_cookies().iter().map(|value| ("set-cookie".to_owned(), value.to_vec())));
+    let reports = edits.report().into_iter().map(|reason| reason.code().as_str().to_owned()).collect();
+    Observed {
+        status: response.status,
+        headers,
+        body: response.body.clone(),
+        reports: Some(reports),
+        ..Observed::default()
+    }
+}
+
+/// A refusal, which must tell the client the code that it is logged with.
+fn refused(denial: &Denial) -> Result<Observed, String> {
+    let observed = observed(Some(denial), denial.reply());
+    let content_type = observed.headers.iter().find(|(name, _)| name == "content-type");
+    let told = problem_code(content_type.map(|(_, value)| &value[..]), &observed.body);
+    if told != observed.code {
+        return Err(format!("refused for {:?}, but the client is told {told:?}", observed.code));
+    }
+    Ok(observed)
+}
+
+fn observed(denial: Option<&Denial>, reply: &Reply) -> Observed {
+    Observed {
+        status: reply.status,
+        code: denial.map(|denial| denial.reason().code().as_str().to_owned()),
+        headers: reply
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str().to_owned(), value.to_vec()))
+            .collect(),
+        body: reply.body.to_vec(),
+        handled: None,
+        reports: None,
+    }
+}

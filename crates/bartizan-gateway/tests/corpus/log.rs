@@ -1,0 +1,70 @@
+//! The codes that the denial log has with `mode = "report"`, of all threads.
+
+use std::{
+    fmt, mem,
+    sync::{Arc, Mutex},
+};
+
+use bartizan::DENIAL_TARGET;
+use tracing::{Event, Metadata, Subscriber, field, span};
+
+#[derive(Clone, Default)]
+pub(crate) struct Reports(Arc<Mutex<Vec<String>>>);
+
+impl Reports {
+    /// Listens for the whole process: the gateway's threads are its own.
+    pub(crate) fn install() -> Self {
+        let reports = Self::default();
+        tracing::subscriber::set_global_default(reports.clone()).unwrap();
+        reports
+    }
+
+    /// What was reported since the last call. A report is logged before the request is forwarded.
+    pub(crate) fn take(&self) -> Vec<String> {
+        mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+impl Subscriber for Reports {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == DENIAL_TARGET
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        if fields.mode == "report" {
+            self.0.lock().unwrap().push(fields.code);
+        }
+    }
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+#[derive(Default)]
+struct Fields {
+    code: String,
+    mode: String,
+}
+
+impl field::Visit for Fields {
+    fn record_str(&mut self, field: &field::Field, value: &str) {
+        match field.name() {
+            "code" => value.clone_into(&mut self.code),
+            "mode" => value.clone_into(&mut self.mode),
+            _ => {}
+        }
+    }
+
+    fn record_debug(&mut self, _: &field::Field, _: &dyn fmt::Debug) {}
+}
