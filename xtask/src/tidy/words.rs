@@ -26,6 +26,7 @@ const MAKING: &[&str] = &[
     "as requested",
     "as discussed",
     "the brief",
+    "the plan says",
     "design.md",
     "style.md",
     "this issue",
