@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader},
+    path::PathBuf,
     process::Stdio,
     time::Duration,
 };
@@ -13,7 +14,8 @@ use crate::{failure::Failure, run};
 ///
 /// The targets and their corpora are in `fuzz/`. A crash leaves its input in `fuzz/artifacts/TARGET/`, ends
 /// the run with exit code 1, and is repeated by `cargo fuzz run --sanitizer none TARGET FILE`. What a run
-/// learns goes into `fuzz/corpus/TARGET/`; `--minimise` afterwards keeps the smallest set that covers the same.
+/// learns stays in the build folder for the next one; `--keep` adds what covers something new to
+/// `fuzz/corpus/TARGET/`.
 /// Works with the stable toolchain: our code has no `unsafe`, so the address sanitizer is left out.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -22,9 +24,9 @@ pub(crate) struct Arguments {
     /// How long each target runs.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
-    /// Afterwards, reduce each corpus to the inputs that add coverage.
+    /// Afterwards, add the inputs that cover something new to the checked-in corpus.
     #[arg(long)]
-    minimise: bool,
+    keep: bool,
     /// List the targets and run nothing.
     #[arg(long)]
     list: bool,
@@ -58,8 +60,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     for target in chosen {
         eprintln!("==> {target}, {} s", arguments.seconds);
         outcomes.push(fuzz(target, arguments.seconds)?);
-        if arguments.minimise {
-            run::run(run::cargo().args(["fuzz", "cmin", "--sanitizer", "none", target]))?;
+        if arguments.keep {
+            keep(target)?;
         }
     }
     report(&outcomes)
@@ -68,8 +70,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 /// Runs one target and watches its output for the count.
 fn fuzz(target: &str, seconds: u64) -> Result<Outcome, Failure> {
     let mut command = run::cargo();
+    // libFuzzer writes what it learns into the first folder and only reads the others.
     command
-        .args(["fuzz", "run", "--sanitizer", "none", target, "--"])
+        .args(["fuzz", "run", "--sanitizer", "none", target])
+        .args([learnt(target)?, corpus(target)?])
+        .arg("--")
         .args([format!("-max_total_time={seconds}"), "-print_final_stats=1".into(), "-timeout=10".into()])
         .args(["-rss_limit_mb=2048", "-verbosity=0"])
         .stderr(Stdio::piped());
@@ -83,6 +88,28 @@ fn fuzz(target: &str, seconds: u64) -> Result<Outcome, Failure> {
     }
     let status = child.wait().map_err(Failure::io(run::line(&command)))?;
     Ok(Outcome { target: target.to_owned(), executions, took: start.elapsed(), failed: !status.success() })
+}
+
+/// Adds what was learnt and covers something new to the checked-in corpus.
+fn keep(target: &str) -> Result<(), Failure> {
+    let mut command = run::cargo();
+    command.args(["fuzz", "run", "--sanitizer", "none", target]);
+    run::run(command.args([corpus(target)?, learnt(target)?]).args(["--", "-merge=1"]))
+}
+
+/// The inputs that are checked in.
+fn corpus(target: &str) -> Result<PathBuf, Failure> {
+    folder(run::root().join("fuzz/corpus").join(target))
+}
+
+/// The inputs that runs on this machine found.
+fn learnt(target: &str) -> Result<PathBuf, Failure> {
+    folder(bartizan_peers::target_dir().join("fuzz-corpus").join(target))
+}
+
+fn folder(path: PathBuf) -> Result<PathBuf, Failure> {
+    fs::create_dir_all(&path).map_err(Failure::file(&path))?;
+    Ok(path)
 }
 
 /// The count in libFuzzer's final statistics: `stat::number_of_executed_units: 123`.
