@@ -24,11 +24,6 @@ pub(crate) fn reported(session: &Session, grant: &Grant, reason: &Reason) {
     refusal(session, Some(grant), reason, None, Mode::Report);
 }
 
-/// The same, seen only when the response came.
-pub(crate) fn reported_late(session: &Session, grant: &Grant, reason: &Reason) {
-    refusal(session, Some(grant), reason, None, Mode::Report);
-}
-
 fn refusal(
     session: &Session,
     grant: Option<&Grant>,

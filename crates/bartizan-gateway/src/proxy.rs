@@ -219,9 +219,6 @@ fn edited(
         drop(session.take_tunnel());
         return Err(Refused::Replaced(Box::new(denial)));
     }
-    if let Some(reason) = edits.report() {
-        log::reported_late(session, grant, reason);
-    }
     forward::response(&mut head, &edits, site);
     if is_tunnel {
         forward::agree_to_websocket(&mut head.headers);
