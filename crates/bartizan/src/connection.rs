@@ -42,8 +42,11 @@ pub(crate) fn host<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<&'r [u8]>
 }
 
 /// The request's head as the engine reads it. Nothing is copied.
-pub(crate) fn head<B>(request: &Request<B>, scheme: Scheme) -> RequestHead<'_, HeaderPairs<'_>> {
-    let uri = target(request.uri(), request.extensions());
+pub(crate) fn head<'r, B>(
+    request: &'r Request<B>,
+    uri: &'r Uri,
+    scheme: Scheme,
+) -> RequestHead<'r, HeaderPairs<'r>> {
     RequestHead {
         method: request.method().as_str().as_bytes(),
         path: uri.path().as_bytes(),

@@ -3,6 +3,7 @@
 use std::{
     any::Any,
     fmt,
+    net::IpAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
@@ -10,18 +11,18 @@ use std::{
 };
 
 use bartizan_core::{Decision, Denial, DenialCode, Grant, Reason, Reply, ResponseHead, policy::Mode};
-use http::{Method, Request, Response, uri::PathAndQuery};
+use http::{Extensions, Method, Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::{
     BoxFuture, DenialEvent, HeaderPairs, OsEntropy,
-    body::{BodyTooLarge, BoxError, Exceeded, RequestBodies, RequestBody, ResponseBodies},
+    body::{BoxError, Exceeded, RequestBodies, RequestBody, ResponseBodies},
     connection,
     extract::{ClientIp, CspNonce},
     headers,
-    judge::{Judged, Shared},
+    judge::{Judged, Seen, Shared, Verdict},
 };
 
 pin_project! {
@@ -56,23 +57,6 @@ struct Passed {
     exceeded: Option<Exceeded>,
 }
 
-/// What is kept of a request that was moved on, for replies and the log.
-struct Seen {
-    method: Method,
-    path: Option<PathAndQuery>,
-}
-
-impl Seen {
-    fn of<I>(request: &Request<I>) -> Self {
-        let uri = connection::target(request.uri(), request.extensions());
-        Self { method: request.method().clone(), path: uri.path_and_query().cloned() }
-    }
-
-    fn path(&self) -> &str {
-        self.path.as_ref().map_or("", PathAndQuery::path)
-    }
-}
-
 impl<S, B, I, O> ResponseFuture<S, B, I, O>
 where
     B: RequestBodies<I> + ResponseBodies<O>,
@@ -88,44 +72,54 @@ where
 
     pub(crate) fn settled(
         shared: &Arc<Shared>,
-        decision: Decision,
-        request: Request<RequestBody<I>>,
+        verdict: Verdict,
+        request: Request<I>,
         inner: &mut S,
     ) -> Self {
-        Self { state: settle::<S, B, I, O>(shared, decision, request, inner) }
+        Self { state: settle::<S, B, I, O, _>(shared, verdict, request, RequestBody::new, inner) }
     }
 }
 
-/// Carries a decision out: calls the service, or replies.
-fn settle<S, B, I, O>(
+/// Carries a decision out: calls the service, or replies. `body_of` makes the request's body what it is to the
+/// handler, if it is not yet.
+fn settle<S, B, I, O, J>(
     shared: &Arc<Shared>,
-    decision: Decision,
-    mut request: Request<RequestBody<I>>,
+    Verdict { decision, seen }: Verdict,
+    mut request: Request<J>,
+    body_of: impl FnOnce(J) -> RequestBody<I>,
     inner: &mut S,
 ) -> State<S, S::Future, I, <B as ResponseBodies<O>>::Body>
 where
     B: RequestBodies<I> + ResponseBodies<O>,
     S: Service<Request<<B as RequestBodies<I>>::Body>, Response = Response<O>>,
-    I: Body,
-    I::Error: Into<BoxError>,
+    J: Body,
 {
     let grant = match decision {
         Decision::Allow(grant) => grant,
-        Decision::Respond(reply) => return replying::<B, O, _, _, _>(reply, request.method()),
-        Decision::Deny(denial) => return replying::<B, O, _, _, _>(denial.into_reply(), request.method()),
+        Decision::Respond(reply) => return replying::<B, O, _, _, _>(reply, &seen.method),
+        Decision::Deny(denial) => return replying::<B, O, _, _, _>(denial.into_reply(), &seen.method),
     };
     for reason in grant.reports() {
-        log(&request, &grant, reason, None);
+        log(&request, &grant, &seen, reason, None);
     }
-    let Ok(exceeded) = bound(request.body_mut(), grant.max_body()) else {
+    // A server's body knows the Content-Length, and ends there.
+    let (length, max) = (request.body().size_hint(), grant.max_body());
+    if length.lower() > max {
         let denial = grant.fail(Reason::new(DenialCode::BodyTooLarge), OsEntropy);
-        log(&request, &grant, denial.reason(), Some(&denial));
-        return replying::<B, O, _, _, _>(denial.into_reply(), request.method());
-    };
+        log(&request, &grant, &seen, denial.reason(), Some(&denial));
+        return replying::<B, O, _, _, _>(denial.into_reply(), &seen.method);
+    }
     headers::edit_request(request.headers_mut(), grant.request_edits());
-    introduce(&mut request, &grant);
-    let passed = Passed { shared: Arc::clone(shared), grant, seen: Seen::of(&request), exceeded };
-    let request = request.map(<B as RequestBodies<I>>::carry);
+    introduce(request.extensions_mut(), &grant, seen.peer);
+    let mut exceeded = None;
+    let request = request.map(|body| {
+        let mut body = body_of(body);
+        if length.upper().is_none_or(|upper| upper > max) {
+            exceeded = Some(body.limit(max));
+        }
+        <B as RequestBodies<I>>::carry(body)
+    });
+    let passed = Passed { shared: Arc::clone(shared), grant, seen, exceeded };
     match catch_unwind(AssertUnwindSafe(|| inner.call(request))) {
         Ok(future) => State::Handling { future, passed },
         Err(panic) => State::Replying { response: Some(passed.panicked::<B, O>(panic)) },
@@ -140,28 +134,9 @@ where
     State::Replying { response: Some(response) }
 }
 
-/// Holds a body to `max` bytes: at once where it says how long it is, else by counting.
-fn bound<I>(body: &mut RequestBody<I>, max: u64) -> Result<Option<Exceeded>, BodyTooLarge>
-where
-    I: Body,
-    I::Error: Into<BoxError>,
-{
-    // A server's body knows the Content-Length, and ends there.
-    let hint = body.size_hint();
-    if hint.lower() > max {
-        Err(BodyTooLarge)
-    } else if hint.upper().is_some_and(|upper| upper <= max) {
-        Ok(None)
-    } else {
-        Ok(Some(body.limit(max)))
-    }
-}
-
 /// Tells the handler what it may ask for by extractors. Nothing is inserted that the request already says.
-fn introduce<I>(request: &mut Request<I>, grant: &Grant) {
-    let peer = connection::peer(request.extensions());
-    let extensions = request.extensions_mut();
-    if let Some(client_ip) = grant.client_ip().filter(|_| grant.client_ip() != peer) {
+fn introduce(extensions: &mut Extensions, grant: &Grant, peer: Option<IpAddr>) {
+    if let Some(client_ip) = grant.client_ip().filter(|client_ip| Some(*client_ip) != peer) {
         extensions.insert(ClientIp(client_ip));
     }
     if let Some(nonce) = grant.nonce() {
@@ -173,19 +148,29 @@ fn introduce<I>(request: &mut Request<I>, grant: &Grant) {
 }
 
 #[cold]
-fn log<I>(request: &Request<I>, grant: &Grant, reason: &Reason, denial: Option<&Denial>) {
-    let uri = connection::target(request.uri(), request.extensions());
+fn log<I>(request: &Request<I>, grant: &Grant, seen: &Seen, reason: &Reason, denial: Option<&Denial>) {
+    let host = connection::host(request.uri(), request.headers());
+    event(grant, seen, host, reason, denial).emit();
+}
+
+/// What the log says of a request that was let through at first.
+fn event<'a>(
+    grant: &'a Grant,
+    seen: &'a Seen,
+    host: Option<&'a [u8]>,
+    reason: &'a Reason,
+    denial: Option<&Denial>,
+) -> DenialEvent<'a> {
     DenialEvent {
         reason,
         request_id: denial.map(Denial::request_id),
         mode: if denial.is_some() { Mode::Enforce } else { Mode::Report },
-        method: request.method().as_str().as_bytes(),
-        path: uri.path().as_bytes(),
-        host: connection::host(uri, request.headers()),
+        method: seen.method.as_str().as_bytes(),
+        path: seen.path().as_bytes(),
+        host,
         client_ip: grant.client_ip(),
         route: grant.route(),
     }
-    .emit();
 }
 
 impl Passed {
@@ -209,7 +194,8 @@ impl Passed {
         if let Some(reason) = edits.report() {
             self.log(reason, None);
         }
-        headers::edit_response(response.headers_mut(), &edits, &self.shared.prepared);
+        let Shared { prepared, finished, .. } = &*self.shared;
+        headers::edit_response(response.headers_mut(), &edits, prepared, finished);
         response.map(<B as ResponseBodies<O>>::pass)
     }
 
@@ -232,17 +218,7 @@ impl Passed {
 
     #[cold]
     fn log(&self, reason: &Reason, denial: Option<&Denial>) {
-        DenialEvent {
-            reason,
-            request_id: denial.map(Denial::request_id),
-            mode: if denial.is_some() { Mode::Enforce } else { Mode::Report },
-            method: self.seen.method.as_str().as_bytes(),
-            path: self.seen.path().as_bytes(),
-            host: None,
-            client_ip: self.grant.client_ip(),
-            route: self.grant.route(),
-        }
-        .emit();
+        event(&self.grant, &self.seen, None, reason, denial).emit();
     }
 }
 
@@ -276,8 +252,8 @@ where
                     return Poll::Ready(Ok(response.take().expect("polled after it was ready")));
                 }
                 StateProjection::Asking { judged, shared, inner } => {
-                    let (decision, request) = ready!(judged.as_mut().poll(cx));
-                    settle::<S, B, I, O>(shared, decision, request, inner)
+                    let (verdict, request) = ready!(judged.as_mut().poll(cx));
+                    settle::<S, B, I, O, _>(shared, verdict, request, |body| body, inner)
                 }
             };
             state.set(next);

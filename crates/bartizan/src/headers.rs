@@ -4,6 +4,8 @@ use bartizan_core::{CookieEdit, Engine, PreparedHeader, Reply, RequestEdits, Res
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
+use crate::finished::Finished;
+
 /// The engine's prepared headers in `http`'s types, indexed by [`HeaderId`](bartizan_core::HeaderId).
 pub(crate) type Prepared = Box<[(HeaderName, HeaderValue)]>;
 
@@ -27,7 +29,12 @@ fn name(header: ResponseHeader) -> HeaderName {
 }
 
 /// Edits a response's headers in place.
-pub(crate) fn edit_response(headers: &mut HeaderMap, edits: &ResponseEdits, prepared: &Prepared) {
+pub(crate) fn edit_response(
+    headers: &mut HeaderMap,
+    edits: &ResponseEdits,
+    prepared: &Prepared,
+    finished: &Finished,
+) {
     if !edits.removed().is_empty() {
         for header in edits.removed().iter() {
             headers.remove(header.as_str());
@@ -36,11 +43,11 @@ pub(crate) fn edit_response(headers: &mut HeaderMap, edits: &ResponseEdits, prep
     if edits.removes_protected() {
         remove_where(headers, |name| edits.removes(name));
     }
-    // Once, so that the map grows at most once.
-    headers.reserve(edits.prepared().len() + edits.computed().len() + edits.set_cookies().len());
-    for id in edits.prepared() {
-        if let Some((name, value)) = prepared.get(id.index()) {
-            headers.append(name.clone(), value.clone());
+    if !finished.append(headers, edits.prepared(), prepared) {
+        // Once, so that the map grows at most once.
+        headers.reserve(edits.prepared().len() + edits.computed().len() + edits.set_cookies().len());
+        for (name, value) in edits.prepared().iter().filter_map(|id| prepared.get(id.index())) {
+            headers.append(name, value.clone());
         }
     }
     for (header, value) in edits.computed() {

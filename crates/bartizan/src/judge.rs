@@ -2,6 +2,7 @@
 
 use std::{
     future::poll_fn,
+    net::IpAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::Poll,
@@ -10,13 +11,14 @@ use std::{
 use bartizan_core::{
     Answer, Decision, Engine, Evaluation, HeaderPair, NoTrace, Query, RequestHead, Scheme, Step, policy::Mode,
 };
-use http::Request;
+use http::{Method, Request, uri::PathAndQuery};
 use http_body::Body;
 
 use crate::{
     BoxFuture, DenialEvent, OsEntropy, Store,
     body::{BoxError, RequestBody},
     connection,
+    finished::Finished,
     future::forget,
     headers::Prepared,
     now,
@@ -27,20 +29,44 @@ use crate::{
 pub(crate) struct Shared {
     pub(crate) engine: Engine,
     pub(crate) prepared: Prepared,
+    pub(crate) finished: Arc<Finished>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) scheme: Scheme,
 }
 
-/// A decision with the request that it is about.
-pub(crate) type Judged<B> = (Decision, Request<RequestBody<B>>);
+/// A decision, and what is kept of the request that it is about.
+pub(crate) struct Verdict {
+    pub(crate) decision: Decision,
+    pub(crate) seen: Seen,
+}
+
+/// What is kept of a request that is moved on: for replies, for the log, and for the handler.
+pub(crate) struct Seen {
+    pub(crate) method: Method,
+    path: Option<PathAndQuery>,
+    pub(crate) peer: Option<IpAddr>,
+}
+
+impl Seen {
+    /// The path as the client sent it.
+    pub(crate) fn path(&self) -> &str {
+        self.path.as_ref().map_or("", PathAndQuery::path)
+    }
+}
 
 impl Shared {
     /// Decides at once, or returns `None` where the engine has to ask something first.
-    pub(crate) fn judge<B>(&self, request: &Request<B>) -> Option<Decision> {
-        let head = connection::head(request, self.scheme);
+    pub(crate) fn judge<B>(&self, request: &Request<B>) -> Option<Verdict> {
+        let target = connection::target(request.uri(), request.extensions());
+        let head = connection::head(request, target, self.scheme);
         let mut evaluation = self.engine.evaluate(&head, now(), OsEntropy);
         match evaluation.step() {
-            Step::Done(decision) => Some(decided(decision, &head, &evaluation)),
+            Step::Done(decision) => {
+                log_denial(&decision, &head, &evaluation);
+                let path = target.path_and_query().cloned();
+                let seen = Seen { method: request.method().clone(), path, peer: head.peer };
+                Some(Verdict { decision, seen })
+            }
             Step::Need(_) | Step::NeedForm { .. } => None,
         }
     }
@@ -57,12 +83,13 @@ impl Shared {
             let (parts, body) = request.into_parts();
             let request = Request::from_parts(parts, ());
             let mut body = RequestBody::new(body);
-            let decision = {
-                let head = connection::head(&request, self.scheme);
+            let verdict = {
+                let target = connection::target(request.uri(), request.extensions());
+                let head = connection::head(&request, target, self.scheme);
                 let mut evaluation = self.engine.evaluate(&head, now(), OsEntropy);
-                loop {
+                let decision = loop {
                     match evaluation.step() {
-                        Step::Done(decision) => break decided(decision, &head, &evaluation),
+                        Step::Done(decision) => break decision,
                         Step::Need(query) => evaluation.supply(ask(&*self.store, query).await),
                         Step::NeedForm { limit } => {
                             let (replaying, form) = body.buffer(limit).await;
@@ -70,37 +97,40 @@ impl Shared {
                             evaluation.supply_form(form);
                         }
                     }
-                }
+                };
+                log_denial(&decision, &head, &evaluation);
+                let path = target.path_and_query().cloned();
+                Verdict { decision, seen: Seen { method: request.method().clone(), path, peer: head.peer } }
             };
-            (decision, request.map(|()| body))
+            (verdict, request.map(|()| body))
         })
     }
 }
 
-/// A decision; a refusal goes into the log while its request is at hand.
-fn decided<'r, H>(
-    decision: Decision,
+/// A verdict with the request that it is about.
+pub(crate) type Judged<B> = (Verdict, Request<RequestBody<B>>);
+
+/// A refusal goes into the log while its request is at hand.
+fn log_denial<'r, H>(
+    decision: &Decision,
     head: &RequestHead<'r, H>,
     evaluation: &Evaluation<'_, 'r, OsEntropy, NoTrace>,
-) -> Decision
-where
+) where
     H: Iterator<Item = HeaderPair<'r>> + Clone,
 {
-    if let Decision::Deny(denial) = &decision {
-        let from_header = || head.headers.clone().find(|(name, _)| *name == b"host").map(|(_, value)| value);
-        DenialEvent {
-            reason: denial.reason(),
-            request_id: Some(denial.request_id()),
-            mode: Mode::Enforce,
-            method: head.method,
-            path: head.path,
-            host: head.authority.or_else(from_header),
-            client_ip: evaluation.client_ip(),
-            route: evaluation.route(),
-        }
-        .emit();
+    let Decision::Deny(denial) = decision else { return };
+    let from_header = || head.headers.clone().find(|(name, _)| *name == b"host").map(|(_, value)| value);
+    DenialEvent {
+        reason: denial.reason(),
+        request_id: Some(denial.request_id()),
+        mode: Mode::Enforce,
+        method: head.method,
+        path: head.path,
+        host: head.authority.or_else(from_header),
+        client_ip: evaluation.client_ip(),
+        route: evaluation.route(),
     }
-    decision
+    .emit();
 }
 
 /// Asks the store. One that panics has not answered, and the door stays closed.

@@ -16,7 +16,7 @@ use tower_service::Service;
 
 use crate::{
     NoStore, Store,
-    body::{AnyBodies, BoxError, RequestBodies, RequestBody, ResponseBodies},
+    body::{AnyBodies, BoxError, RequestBodies, ResponseBodies},
     future::ResponseFuture,
     headers,
     judge::Shared,
@@ -72,7 +72,7 @@ impl BartizanLayer<crate::body::AxumBodies> {
 }
 
 impl BartizanLayer<AnyBodies> {
-    /// A layer for a service of any other kind: it gets its bodies as [`RequestBody`], and its responses leave
+    /// A layer for a service of any other kind: it gets its bodies as [`RequestBody`](crate::RequestBody), and its responses leave
     /// as [`ResponseBody`](crate::ResponseBody).
     pub fn for_any_body(engine: Engine) -> Self {
         Self::with(engine)
@@ -82,7 +82,13 @@ impl BartizanLayer<AnyBodies> {
 impl<B> BartizanLayer<B> {
     fn with(engine: Engine) -> Self {
         let prepared = headers::prepare(&engine);
-        let shared = Shared { engine, prepared, store: Arc::new(NoStore), scheme: Scheme::Http };
+        let shared = Shared {
+            engine,
+            prepared,
+            finished: Arc::default(),
+            store: Arc::new(NoStore),
+            scheme: Scheme::Http,
+        };
         Self { shared: Arc::new(shared), bodies: PhantomData }
     }
 
@@ -160,9 +166,8 @@ where
     }
 
     fn call(&mut self, request: Request<I>) -> Self::Future {
-        if let Some(decision) = self.shared.judge(&request) {
-            let request = request.map(RequestBody::new);
-            return ResponseFuture::settled(&self.shared, decision, request, &mut self.inner);
+        if let Some(verdict) = self.shared.judge(&request) {
+            return ResponseFuture::settled(&self.shared, verdict, request, &mut self.inner);
         }
         // The service that was polled ready is the one to call; its clone waits for the next request.
         let clone = self.inner.clone();

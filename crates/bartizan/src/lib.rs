@@ -19,6 +19,7 @@
 mod body;
 mod connection;
 mod extract;
+mod finished;
 mod future;
 mod headers;
 mod judge;

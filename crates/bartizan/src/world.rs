@@ -23,7 +23,7 @@ impl Entropy for OsEntropy {
 /// The time by the system's clock. A clock before 1970 reads as 1970.
 pub fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    Timestamp(since.as_secs().saturating_mul(1000).saturating_add(since.subsec_millis().into()))
 }
 
 #[cfg(test)]

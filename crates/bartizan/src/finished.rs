@@ -1,0 +1,171 @@
+//! Whole header maps, finished before the response that needs them.
+//!
+//! Nearly every response of an API gets the same dozen headers. Appending them one by one hashes each name and
+//! grows the map under way; cloning a map that has them already does neither. Most handlers set only a type and
+//! a length, so a finished map has places for these two.
+
+use std::{mem, sync::OnceLock};
+
+use arrayvec::ArrayVec;
+use bartizan_core::HeaderId;
+use http::{HeaderMap, HeaderValue, header};
+
+use crate::headers::Prepared;
+
+/// A policy gives few different lists: one for each kind of response, with and without CORS. What goes beyond
+/// is appended.
+const MOST: usize = 32;
+
+/// Finished maps, each made when a response first needs it, and never changed.
+#[derive(Debug, Default)]
+pub(crate) struct Finished([OnceLock<Map>; MOST]);
+
+#[derive(Debug)]
+struct Map {
+    ids: Box<[HeaderId]>,
+    /// The places first, then the headers of `ids`.
+    headers: HeaderMap,
+}
+
+impl Finished {
+    /// Appends the headers of `ids`, by putting a finished map in the place of `headers`. Returns `false`, and
+    /// does nothing, where that is no cheaper than to append them.
+    pub(crate) fn append(&self, headers: &mut HeaderMap, ids: &[HeaderId], prepared: &Prepared) -> bool {
+        // Whatever else the handler set has to be appended in its turn, and what came twice has no place.
+        if headers.len() >= ids.len() || headers.keys_len() < headers.len() {
+            return false;
+        }
+        let Some(finished) = self.find(ids, prepared) else { return false };
+        let mut own = mem::replace(headers, finished.clone());
+        let (mut content_type, mut content_length) = (None, None);
+        for (name, value) in &mut own {
+            let value = mem::replace(value, HeaderValue::from_static(""));
+            if *name == header::CONTENT_TYPE {
+                content_type = Some(value);
+            } else if *name == header::CONTENT_LENGTH {
+                content_length = Some(value);
+            } else {
+                headers.append(name, value);
+            }
+        }
+        let places = [(header::CONTENT_TYPE, content_type), (header::CONTENT_LENGTH, content_length)];
+        let mut empty = ArrayVec::<_, 2>::new();
+        for (place, (name, value)) in headers.values_mut().zip(places) {
+            match value {
+                Some(value) => *place = value,
+                None => empty.push(name),
+            }
+        }
+        // What is not taken goes, and leaves room for a length that the server adds.
+        for name in empty {
+            headers.remove(name);
+        }
+        true
+    }
+
+    fn find(&self, ids: &[HeaderId], prepared: &Prepared) -> Option<&HeaderMap> {
+        self.0.iter().find_map(|slot| {
+            let map = slot.get_or_init(|| Map::new(ids, prepared));
+            (*map.ids == *ids).then_some(&map.headers)
+        })
+    }
+}
+
+impl Map {
+    fn new(ids: &[HeaderId], prepared: &Prepared) -> Self {
+        let mut headers = HeaderMap::with_capacity(ids.len() + 2);
+        for place in [header::CONTENT_TYPE, header::CONTENT_LENGTH] {
+            headers.insert(place, HeaderValue::from_static(""));
+        }
+        for (name, value) in ids.iter().filter_map(|id| prepared.get(id.index())) {
+            headers.append(name.clone(), value.clone());
+        }
+        Self { ids: ids.into(), headers }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bartizan_core::{Deployment, Engine, policy::Policy};
+
+    /// The headers, with those of one name in their order.
+    fn sorted(headers: &HeaderMap) -> Vec<(&str, &[u8])> {
+        let mut pairs: Vec<_> =
+            headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        pairs.sort_by_key(|(name, _)| *name);
+        pairs
+    }
+
+    #[test]
+    fn a_finished_map_holds_what_appending_would_give() {
+        let engine = engine();
+        let prepared = crate::headers::prepare(&engine);
+        let finished = Finished::default();
+        for (own, count, replaces) in [
+            (&[("content-type", "text/plain"), ("content-length", "2")][..], 6, true),
+            (&[("content-length", "2")], 6, true),
+            (&[("etag", "x"), ("content-type", "text/plain")], 6, true),
+            (&[("vary", "accept"), ("content-type", "text/plain"), ("etag", "x")], 6, true),
+            (&[], 6, true),
+            (&[("content-type", "text/plain"), ("content-type", "text/html")], 6, false),
+            (&[("link", "a"), ("link", "b")], 6, false),
+            (&[("content-type", "text/plain"), ("content-length", "2")], 2, false),
+        ] {
+            let ids = &grant_ids(&engine)[..count];
+            let mut map = HeaderMap::new();
+            for (name, value) in own {
+                map.append(*name, HeaderValue::from_static(value));
+            }
+            let mut appended = map.clone();
+            for id in ids {
+                let (name, value) = &prepared[id.index()];
+                appended.append(name.clone(), value.clone());
+            }
+            for _ in 0..2 {
+                let mut map = map.clone();
+                assert_eq!(finished.append(&mut map, ids, &prepared), replaces, "{own:?}");
+                if replaces {
+                    assert_eq!(sorted(&map), sorted(&appended), "{own:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn more_lists_than_there_is_room_for_are_appended() {
+        let engine = engine();
+        let prepared = crate::headers::prepare(&engine);
+        let finished = Finished::default();
+        let ids = grant_ids(&engine);
+        for length in 0..=MOST {
+            let list: Vec<HeaderId> = ids.iter().copied().cycle().take(length + 1).collect();
+            assert_eq!(finished.append(&mut HeaderMap::new(), &list, &prepared), length < MOST, "{length}");
+        }
+    }
+
+    fn engine() -> Engine {
+        let mut policy = Policy::default();
+        policy.origin.public = vec!["https://api.example.com".into()];
+        Engine::build(&policy, &Deployment::default()).unwrap()
+    }
+
+    /// The headers that the engine gives a response.
+    fn grant_ids(engine: &Engine) -> Vec<HeaderId> {
+        use bartizan_core::{Decision, HeaderPair, RequestHead, ResponseHead, Scheme, Step};
+        let head = RequestHead {
+            method: b"GET",
+            path: b"/",
+            query: None,
+            authority: None,
+            scheme: Scheme::Https,
+            peer: None,
+            http2: false,
+            headers: [(&b"host"[..], &b"api.example.com"[..])].into_iter(),
+        };
+        let step = engine.evaluate(&head, crate::now(), crate::OsEntropy).step();
+        let Step::Done(Decision::Allow(grant)) = step else { panic!("{step:?}") };
+        let response = ResponseHead { status: 200, headers: std::iter::empty::<HeaderPair<'_>>() };
+        grant.respond(response, crate::OsEntropy).prepared().to_vec()
+    }
+}
