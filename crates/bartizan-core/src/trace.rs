@@ -48,6 +48,14 @@ impl Trace for NoTrace {
     fn note(&mut self, _: &'static str, _: Verdict, _: impl FnOnce() -> Cow<'static, str>) {}
 }
 
+/// Lends a trace, to read it afterwards.
+impl<T: Trace> Trace for &mut T {
+    #[inline]
+    fn note(&mut self, control: &'static str, verdict: Verdict, why: impl FnOnce() -> Cow<'static, str>) {
+        (**self).note(control, verdict, why);
+    }
+}
+
 /// Keeps every note, for `explain`.
 #[derive(Clone, Debug, Default)]
 pub struct Recording(pub Vec<Note>);

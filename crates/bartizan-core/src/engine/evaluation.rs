@@ -216,6 +216,13 @@ impl<'e, 'r, E: Entropy, T: Trace> Evaluation<'e, 'r, E, T> {
         let found = firewall::look(&self.facts);
         let rules = engine.rules(self.context.route);
         self.judge("firewall", mode, |facts| Firewall::decide_path(facts, found, rules.relaxed))?;
+        let route = usize::from(self.context.route);
+        self.trace.note("route", Verdict::Pass, || {
+            match route.checked_sub(1).and_then(|at| engine.routes().nth(at)) {
+                Some(pattern) => alloc::string::String::from(pattern).into(),
+                None => "none matches: [default] holds".into(),
+            }
+        });
         if found.is_empty() {
             return Ok(());
         }

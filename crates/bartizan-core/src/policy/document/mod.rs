@@ -42,7 +42,10 @@ mod tests;
 mod tree;
 
 use alloc::{string::String, vec, vec::Vec};
-use core::fmt;
+use core::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+};
 
 pub use diagnostic::{Diagnostic, Location, Provenance};
 pub use redact::redacted_source;
@@ -61,6 +64,9 @@ const MAX_BYTES: usize = 1024 * 1024;
 
 /// At most this many faults are told at once.
 const MAX_FAULTS: usize = 64;
+
+/// Where a policy is taken to listen that does not say so rightly: an address that asks nothing more of it.
+const ASSUMED: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
 /// A policy to be read, and what it is read with.
 #[derive(Clone, Copy)]
@@ -116,7 +122,10 @@ pub fn load_and_build(
     let (deployment, mut errors) = match deployment_of(policy) {
         Ok(deployment) => (deployment, vec![]),
         // What else is wrong can be said without it.
-        Err(error) => (Deployment { development: draft.development, ..Deployment::default() }, vec![error]),
+        Err(error) => (
+            Deployment { development: draft.development, listen: Some(ASSUMED), ..Deployment::default() },
+            vec![error],
+        ),
     };
     let engine = match Engine::build(policy, &deployment) {
         Ok(engine) => Some(engine),

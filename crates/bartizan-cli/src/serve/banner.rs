@@ -1,0 +1,183 @@
+//! What `serve` says at start: what it protects, where, how, and what to do next.
+
+use std::{
+    fmt::{self, Write as _},
+    net::SocketAddr,
+};
+
+use bartizan_core::{
+    Engine,
+    policy::{CredentialKind, Document, Mode, Policy, RequireConfig},
+};
+
+use crate::{
+    policy::Source,
+    terminal::{self, BAD, BOLD, DIM, GOOD, NAME, NOTICE, paint},
+};
+
+/// What is known when it starts.
+pub(super) struct Facts<'f> {
+    pub(super) source: &'f Source,
+    pub(super) profile: Option<&'f str>,
+    pub(super) document: &'f Document,
+    pub(super) engine: &'f Engine,
+    /// What is listened on.
+    pub(super) address: SocketAddr,
+}
+
+/// The whole text.
+pub(super) fn text(facts: &Facts<'_>) -> String {
+    let mut text = String::new();
+    let _ = write(facts, &mut text);
+    text
+}
+
+fn write(facts: &Facts<'_>, text: &mut String) -> fmt::Result {
+    let policy = &facts.document.policy;
+    let upstream = policy.server.upstream.as_deref().unwrap_or("the application");
+    writeln!(
+        text,
+        "{} protects {}",
+        paint(BOLD, concat!("Bartizan ", env!("CARGO_PKG_VERSION"))),
+        paint(NAME, upstream)
+    )?;
+    row(text, "listening", &reached(facts.address))?;
+    let public: Vec<&str> = policy.origin.public.iter().map(String::as_str).collect();
+    row(
+        text,
+        "reached at",
+        &if public.is_empty() {
+            "this machine only (origin.public is empty)".into()
+        } else {
+            public.join(", ")
+        },
+    )?;
+    let policy_name = if facts.source.built_in { "the built-in defaults" } else { &facts.source.name };
+    let profile = match facts.profile {
+        Some(profile) => format!("profile {profile}"),
+        None => "production".into(),
+    };
+    row(text, "policy", &format!("{policy_name}, {profile}"))?;
+    modes(facts, text)?;
+    for warning in warnings(facts) {
+        writeln!(text, "{}: {warning}", paint(NOTICE, "warning"))?;
+    }
+    next(facts, upstream, text)
+}
+
+/// The address as a browser takes it.
+fn reached(address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        format!("port {} of every address of this machine ({address})", address.port())
+    } else {
+        format!("http://{address}")
+    }
+}
+
+fn modes(facts: &Facts<'_>, text: &mut String) -> fmt::Result {
+    let policy = &facts.document.policy;
+    // Not decisions about requests, so the engine does not count them among its modes.
+    let own = |mode: Option<Mode>| mode.or(policy.mode.filter(|mode| *mode == Mode::Off)).unwrap_or_default();
+    let headers =
+        [("headers", own(policy.headers.mode)), ("csp", policy.csp.mode.or(policy.mode).unwrap_or_default())];
+    // What changes responses without refusing anything is either done or not.
+    let all = facts.engine.modes().chain(headers).map(|(control, mode)| match (control, mode) {
+        ("cookies", Mode::Report) => (control, Mode::Enforce),
+        pair => pair,
+    });
+    let all: Vec<(&str, Mode)> = all.collect();
+    for (mode, name, style) in
+        [(Mode::Enforce, "on", GOOD), (Mode::Report, "report only", NOTICE), (Mode::Off, "off", BAD)]
+    {
+        let controls: Vec<&str> =
+            all.iter().filter(|(_, of)| *of == mode).map(|(control, _)| *control).collect();
+        if !controls.is_empty() {
+            row(text, name, &paint(style, controls.join(", ")))?;
+        }
+    }
+    Ok(())
+}
+
+fn warnings(facts: &Facts<'_>) -> Vec<String> {
+    let policy = &facts.document.policy;
+    let mut warnings: Vec<String> = facts
+        .engine
+        .warnings()
+        .iter()
+        .map(|warning| terminal::printable(&format!("{}: {}", warning.path, warning.message)))
+        .collect();
+    if facts.engine.authorisation_is_upstreams() {
+        warnings.push(
+            "the policy configures no credential, so who may do what is the application's own decision"
+                .into(),
+        );
+    }
+    let closed = closed(policy);
+    if !closed.is_empty() {
+        warnings.push(format!(
+            "this build cannot verify sessions, tokens or API keys yet, so every request is refused on {}",
+            terminal::printable(&closed.join(", "))
+        ));
+    }
+    warnings
+}
+
+/// The routes that nobody can use, because they require what this build cannot verify.
+fn closed(policy: &Policy) -> Vec<String> {
+    let open = |require: &RequireConfig| matches!(require, RequireConfig::One(CredentialKind::Nothing));
+    let default = policy.default.require.as_ref();
+    let mut closed: Vec<String> = policy
+        .route
+        .iter()
+        .filter(|route| route.require.as_ref().or(default).is_some_and(|require| !open(require)))
+        .map(|route| format!("`{}`", route.pattern))
+        .collect();
+    if default.is_some_and(|require| !open(require)) {
+        closed.push("everything that no route names".into());
+    }
+    // A page of them helps nobody.
+    if closed.len() > 8 {
+        let more = closed.len() - 7;
+        closed.truncate(7);
+        closed.push(format!("{more} others (`bartizan check` knows them)"));
+    }
+    closed
+}
+
+fn next(facts: &Facts<'_>, upstream: &str, text: &mut String) -> fmt::Result {
+    writeln!(text, "\n{}", paint(BOLD, "Next:"))?;
+    let (address, built_in) = (facts.address, facts.source.built_in);
+    let named = if built_in || facts.source.name == "bartizan.toml" {
+        String::new()
+    } else {
+        format!(" --policy {}", facts.source.name)
+    };
+    let mut rows =
+        vec![(format!("curl -i http://{}/", terminal_address(address)), "the application, through Bartizan")];
+    if built_in {
+        rows.push((
+            format!("bartizan init --upstream {upstream}"),
+            "write a policy (--fastapi for a FastAPI app)",
+        ));
+    } else {
+        rows.push((format!("bartizan check{}", named.replace(" --policy", "")), "is the policy right?"));
+    }
+    rows.push((
+        format!("bartizan explain POST / -H 'Origin: https://evil.example'{named}"),
+        "what happens to a request, and why",
+    ));
+    let width = rows.iter().map(|(command, _)| command.len()).max().unwrap_or_default();
+    for (command, why) in rows {
+        writeln!(text, "  {command:width$}  {}", paint(DIM, why))?;
+    }
+    writeln!(text)
+}
+
+/// An address to try from this machine.
+fn terminal_address(address: SocketAddr) -> String {
+    if address.ip().is_unspecified() { format!("127.0.0.1:{}", address.port()) } else { address.to_string() }
+}
+
+fn row(text: &mut String, name: &str, value: &str) -> fmt::Result {
+    writeln!(text, "  {} {value}", paint(DIM, format_args!("{name:12}")))
+}

@@ -1,0 +1,5 @@
+//! The binary, as a person runs it.
+
+mod commands;
+mod run;
+mod serve;

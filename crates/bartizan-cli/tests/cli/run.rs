@@ -1,0 +1,98 @@
+//! Runs the binary in a folder of its own, with an environment of its own.
+
+use std::{
+    ffi::OsStr,
+    fs,
+    io::Write as _,
+    process::{Command, Stdio},
+};
+
+use tempfile::TempDir;
+
+/// A command to come.
+pub(crate) struct Pending {
+    command: Command,
+    folder: TempDir,
+    stdin: String,
+}
+
+/// What a command did.
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    folder: TempDir,
+}
+
+pub(crate) fn bartizan() -> Pending {
+    in_folder(tempfile::tempdir().unwrap())
+}
+
+fn in_folder(folder: TempDir) -> Pending {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bartizan"));
+    command.current_dir(folder.path()).env_clear().env("COLUMNS", "100");
+    Pending { command, folder, stdin: String::new() }
+}
+
+impl Pending {
+    pub(crate) fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.command.arg(argument);
+        self
+    }
+
+    pub(crate) fn args(mut self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        self.command.args(arguments);
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Puts a file into the folder.
+    pub(crate) fn file(self, name: &str, text: &str) -> Self {
+        fs::write(self.folder.path().join(name), text).unwrap();
+        self
+    }
+
+    pub(crate) fn stdin(mut self, text: &str) -> Self {
+        text.clone_into(&mut self.stdin);
+        self
+    }
+
+    pub(crate) fn output(mut self) -> Run {
+        let command = self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // A command that reads nothing may be gone already.
+        let _ = child.stdin.take().unwrap().write_all(self.stdin.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        Run {
+            code: output.status.code().expect("the command is not killed"),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+            folder: self.folder,
+        }
+    }
+}
+
+impl Run {
+    /// Runs several in one folder; the last one's run.
+    pub(crate) fn sequence(commands: &[&[&str]]) -> Self {
+        let (first, rest) = commands.split_first().unwrap();
+        rest.iter().fold(bartizan().args(*first).output(), |run, arguments| {
+            assert_eq!(run.code, 0, "{}", run.stderr);
+            in_folder(run.folder).args(*arguments).output()
+        })
+    }
+
+    /// Both outputs, standard error first.
+    pub(crate) fn all(&self) -> String {
+        format!("{}{}", self.stderr, self.stdout)
+    }
+
+    /// A file of the folder.
+    pub(crate) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.folder.path().join(name)).unwrap()
+    }
+}
