@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use support::{Client, Echo, Served, Upstream, config, find};
+use support::{Client, Echo, Served, Upstream, config};
 
 #[test]
 fn a_request_and_its_response() {
@@ -482,23 +482,48 @@ fn an_early_answer_ends_the_upload() {
 
 #[test]
 fn a_client_that_leaves_takes_its_request_with_it() {
-    let (left, leaving) = mpsc::channel();
-    let left = std::sync::Mutex::new(left);
+    let (tell, told) = mpsc::channel();
+    let tell = std::sync::Mutex::new(tell);
     let upstream = Upstream::start(move |_, mut client: Client| {
         client.head().unwrap();
+        tell.lock().unwrap().send("it has come").unwrap();
         // Nothing is answered; the gateway closes.
-        let rest = client.rest().unwrap();
-        left.lock().unwrap().send(rest.len()).unwrap();
+        assert_eq!(client.rest().unwrap(), b"");
+        tell.lock().unwrap().send("it has gone").unwrap();
     });
     let gateway = Served::start("", upstream.address);
     let mut client = gateway.client();
     client.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    thread::sleep(Duration::from_millis(100));
+    assert_eq!(told.recv_timeout(support::PATIENCE), Ok("it has come"));
     drop(client);
-    assert_eq!(leaving.recv_timeout(support::PATIENCE).unwrap(), 0);
+    assert_eq!(told.recv_timeout(support::PATIENCE), Ok("it has gone"));
 }
 
 #[test]
-fn find_finds() {
-    assert_eq!(find(b"abc", b"bc"), Some(1));
+fn the_server_as_a_whole_can_be_asked() {
+    let upstream = Upstream::echo();
+    let gateway = Served::start("", upstream.address);
+    let echo = Echo::of(&gateway.ask("OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    assert_eq!(echo.line, "OPTIONS * HTTP/1.1");
+}
+
+#[test]
+fn a_page_and_its_upstream_get_the_same_nonce() {
+    let upstream = Upstream::start(|_, mut client| {
+        let request = client.request().unwrap();
+        let nonce = request.head.get("bartizan-csp-nonce").unwrap_or_default().to_owned();
+        client.send(format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\r\n{nonce}",
+            nonce.len()
+        ));
+    });
+    let gateway = Served::start("", upstream.address);
+    let answer = gateway
+        .ask("GET / HTTP/1.1\r\nHost: localhost\r\nAccept: text/html\r\nBartizan-CSP-Nonce: mine\r\n\r\n");
+    let nonce = answer.text();
+    assert_eq!(nonce.len(), 22);
+    assert!(
+        answer.get("content-security-policy").unwrap().contains(&format!("'nonce-{nonce}'")),
+        "{answer:?}"
+    );
 }
