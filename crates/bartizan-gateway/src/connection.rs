@@ -27,7 +27,9 @@ enum End {
     /// It can be closed as it is.
     Close,
     /// It broke off in the middle of something.
-    Cut,
+    Broken,
+    /// Nothing moves any more.
+    Stuck,
 }
 
 /// Serves `stream` until one side closes it.
@@ -45,7 +47,7 @@ pub(crate) async fn serve(stream: TcpStream, peer: IpAddr, worker: Rc<Worker>) {
         if session.deadline.has_passed() {
             match session.overdue() {
                 Overdue::Close => return Poll::Ready(End::Close),
-                Overdue::Cut => return Poll::Ready(End::Cut),
+                Overdue::Cut => return Poll::Ready(End::Stuck),
                 Overdue::Answer => {}
             }
         }
@@ -54,7 +56,7 @@ pub(crate) async fn serve(stream: TcpStream, peer: IpAddr, worker: Rc<Worker>) {
                 Poll::Ready(Ok(())) => return Poll::Ready(End::Done),
                 Poll::Ready(Err(error)) => {
                     tracing::debug!(target: "bartizan::gateway", %error, "a client connection broke off");
-                    return Poll::Ready(End::Cut);
+                    return Poll::Ready(End::Broken);
                 }
                 Poll::Pending => {}
             }
@@ -76,9 +78,11 @@ pub(crate) async fn serve(stream: TcpStream, peer: IpAddr, worker: Rc<Worker>) {
     let mut gate = parts.io.into_inner();
     let result = match end {
         End::Done => finish(&session, &mut gate, parts.read_buf).await,
-        End::Close => poll_fn(|context| gate.poll_close(context)).await,
         // Where only the end of the connection ends a message, an orderly one would make half of it look whole.
-        End::Cut => gate.stream().set_zero_linger(),
+        End::Broken if session.ends_by_close() => gate.stream().set_zero_linger(),
+        End::Close | End::Broken => poll_fn(|context| gate.poll_close(context)).await,
+        // What a client does not take is not kept for it.
+        End::Stuck => gate.stream().set_zero_linger(),
     };
     if let Err(error) = result {
         tracing::trace!(target: "bartizan::gateway", %error, "while closing a client connection");

@@ -34,6 +34,9 @@
 //! - `upstream`: connections to the application.
 //! - `deadline`: one coarse clock instead of a timer per request.
 //! - `log`: `tracing` events `bartizan::access`, `bartizan::denial` and `bartizan::gateway`.
+//!
+//! TLS has its place in `Gate<S>`, which reads any stream; HTTP/2 in `connection`, beside hyper's HTTP/1, with the same
+//! `proxy` behind it; and in `upstream`, as another implementation of its trait. A reload replaces `site`.
 
 mod body;
 mod config;

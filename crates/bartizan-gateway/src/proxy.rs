@@ -58,6 +58,7 @@ async fn answer(session: &Rc<Session>, request: Request<Incoming>) -> Response<R
         return denied(session, &site, None, site.engine.refuse(reason, OsEntropy), true);
     }
     session.upload_begins(!body.is_end_stream());
+    session.set_ends_by_close(head.version == Version::HTTP_10);
     let mut prefix = Bytes::new();
     let decision = match judge(session, &site, &head, &mut body, &mut prefix).await {
         Ok(decision) => decision,

@@ -75,6 +75,7 @@ pub(crate) struct Session {
     tunnel: RefCell<Option<Tunnel>>,
     unread: Cell<bool>,
     has_asked: Cell<bool>,
+    ends_by_close: Cell<bool>,
 }
 
 impl Session {
@@ -95,6 +96,7 @@ impl Session {
             tunnel: RefCell::default(),
             unread: Cell::new(false),
             has_asked: Cell::new(false),
+            ends_by_close: Cell::new(false),
         })
     }
 
@@ -235,6 +237,15 @@ impl Session {
             }
         }
         self.enter(Phase::Flushing);
+    }
+
+    /// Whether only the end of the connection can tell the client where a response ends: it speaks HTTP/1.0.
+    pub(crate) fn ends_by_close(&self) -> bool {
+        self.ends_by_close.get()
+    }
+
+    pub(crate) fn set_ends_by_close(&self, it_does: bool) {
+        self.ends_by_close.set(it_does);
     }
 
     /// The client may be sending what nobody will read.

@@ -124,7 +124,7 @@ impl Worker {
             }
         }
         self.draining.set(true);
-        // What the kernel has accepted for us would be reset with the listener: it is served, once.
+        // Clients that the kernel has accepted for us would be reset with the listener. Who has asked is answered.
         while let Ok(accepted) = timeout(Duration::ZERO, listener.accept()).await {
             match accepted {
                 Ok((stream, _)) => self.welcome(stream),
@@ -178,7 +178,7 @@ impl Worker {
         let seat = Seat::take(self);
         let worker = Rc::clone(self);
         tokio::task::spawn_local(async move {
-            connection::serve(stream, peer.ip(), worker).await;
+            connection::serve(stream, peer.ip().to_canonical(), worker).await;
             drop(seat);
         });
     }

@@ -12,7 +12,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use support::{Client, Echo, Served, Upstream, until};
+use bartizan::{Answer, BoxFuture, Store};
+use bartizan_core::Query;
+use support::{Client, Echo, Served, Upstream, config, until};
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 /// An upstream that counts the requests that reach it.
 fn counting() -> (Upstream, Arc<AtomicUsize>) {
@@ -313,6 +317,52 @@ fn many_clients_at_once() {
     for thread in threads {
         thread.join().unwrap();
     }
+}
+
+/// A store that panics.
+struct Broken;
+
+impl Store for Broken {
+    fn answer(&self, _: Query) -> BoxFuture<'_, Answer> {
+        panic!("the store of this test is broken")
+    }
+}
+
+#[test]
+fn a_panic_is_the_end_of_one_request_only() {
+    let (upstream, _) = counting();
+    let policy = "threads = 1\n---\n[session]\n[default]\nrequire = \"nothing\"\n[[route]]\nmatch = \"* /mine\"\nrequire = \"session\"";
+    let gateway = Served::run(config(policy, upstream.address).store(Arc::new(Broken)));
+    let mut other = gateway.client();
+    other.send(GET);
+    assert_eq!(other.answer().text(), "ok");
+    for _ in 0..2 {
+        let mut client = gateway.client();
+        client.send("GET /mine HTTP/1.1\r\nHost: localhost\r\nCookie: __Host-session=x\r\n\r\n");
+        client.answer().assert_denied(500, "handler.panic");
+        assert!(client.is_closed());
+    }
+    other.send(GET);
+    assert_eq!(other.answer().text(), "ok");
+}
+
+/// A store that never answers.
+struct Silent;
+
+impl Store for Silent {
+    fn answer(&self, _: Query) -> BoxFuture<'_, Answer> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[test]
+fn a_store_that_never_answers() {
+    let (upstream, _) = counting();
+    let policy = "response_timeout = \"300ms\"\n---\n[session]\n[default]\nrequire = \"session\"";
+    let gateway = Served::run(config(policy, upstream.address).store(Arc::new(Silent)));
+    gateway
+        .ask("GET / HTTP/1.1\r\nHost: localhost\r\nCookie: __Host-session=x\r\n\r\n")
+        .assert_denied(503, "store.unavailable");
 }
 
 #[test]
