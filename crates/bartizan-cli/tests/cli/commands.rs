@@ -1,6 +1,6 @@
 //! The binary, as a person runs it: help, errors, exit codes, explanations.
 
-use crate::run::{Run, bartizan};
+use crate::run::bartizan;
 
 const FIVE_MISTAKES: &str = r#"version = 1
 mode = "enforec"
@@ -228,13 +228,13 @@ fn requests_that_cannot_be_are_refused() {
 
 #[test]
 fn init_writes_what_check_accepts() {
-    let run = Run::sequence(&[&["init", "--upstream", "http://127.0.0.1:9000"], &["check"]]);
+    let run = bartizan().args(["init", "--upstream", "http://127.0.0.1:9000"]).output().then(&["check"]);
     assert_eq!(run.code, 0);
     assert_eq!(
         run.stdout,
         "bartizan.toml: no errors, no warnings (checked for production: 8 values, 0 routes, 0 origins)\n"
     );
-    let run = Run::sequence(&[&["init"], &["check", "--strict", "--profile", "development"]]);
+    let run = bartizan().arg("init").output().then(&["check", "--strict", "--profile", "development"]);
     assert_eq!(run.code, 0);
 }
 

@@ -77,13 +77,9 @@ impl Pending {
 }
 
 impl Run {
-    /// Runs several in one folder; the last one's run.
-    pub(crate) fn sequence(commands: &[&[&str]]) -> Self {
-        let (first, rest) = commands.split_first().unwrap();
-        rest.iter().fold(bartizan().args(*first).output(), |run, arguments| {
-            assert_eq!(run.code, 0, "{}", run.stderr);
-            in_folder(run.folder).args(*arguments).output()
-        })
+    /// Runs another in the same folder.
+    pub(crate) fn then(self, arguments: &[&str]) -> Self {
+        in_folder(self.folder).args(arguments).output()
     }
 
     /// Both outputs, standard error first.
