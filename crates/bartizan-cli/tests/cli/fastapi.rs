@@ -8,7 +8,7 @@ use std::{
 
 use crate::run::bartizan;
 
-const OPENAPI: &str = r##"{
+const OPENAPI: &str = r#"{
     "openapi": "3.1.0",
     "info": { "title": "Shop", "version": "0.1.0" },
     "paths": {
@@ -21,10 +21,10 @@ const OPENAPI: &str = r##"{
         "cookie": { "type": "apiKey", "in": "cookie", "name": "sid" },
         "token": { "type": "oauth2", "flows": {} }
     } }
-}"##;
+}"#;
 
 /// `/docs` as FastAPI writes it (fastapi/openapi/docs.py, `get_swagger_ui_html`).
-const DOCS: &str = r##"
+const DOCS: &str = r#"
     <!DOCTYPE html>
     <html>
     <head>
@@ -43,7 +43,7 @@ const DOCS: &str = r##"
     </script>
     </body>
     </html>
-    "##;
+    "#;
 
 /// `/redoc` as FastAPI writes it (`get_redoc_html`).
 const REDOC: &str = r#"
