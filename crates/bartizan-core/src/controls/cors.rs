@@ -218,10 +218,7 @@ impl Cors {
             return Finding::Skip("the request names no origin");
         };
         match sharing {
-            Sharing::With { credentials: true, .. } => {
-                Finding::Pass("shared with this origin, with credentials")
-            }
-            Sharing::With { .. } => Finding::Pass("shared with this origin, without credentials"),
+            Sharing::With { .. } => Finding::Pass("shared with this origin"),
             _ if self.reject_foreign && facts.site() != Some(b"same-origin") => Finding::refuse(
                 DenialCode::CorsOrigin,
                 origin,
@@ -414,6 +411,44 @@ mod tests {
             let sharing =
                 fixture.cors.sharing(&fixture.shared, &fixture.origins, facts.origin.value(), Scheme::Https);
             assert_eq!(fixture.cors.decide_actual(&facts, &sharing).code(), expected, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn whom_the_policy_names_without_credentials_is_not_refused_on_the_server() {
+        let fixture = fixture(&CorsConfig {
+            reject_foreign: Some(true),
+            anonymous: Some(words(&["https://reader.example"])),
+            ..CorsConfig::default()
+        });
+        let headers = [("origin", "https://reader.example")];
+        let facts = facts("GET", &headers);
+        let sharing =
+            fixture.cors.sharing(&fixture.shared, &fixture.origins, facts.origin.value(), Scheme::Https);
+        assert_eq!(fixture.cors.decide_actual(&facts, &sharing).code(), None);
+    }
+
+    #[test]
+    fn exact_origins_are_prepared_and_wildcards_echoed() {
+        let fixture = fixture(&CorsConfig::default());
+        for (origin, is_prepared) in [("https://app.example.com", true), ("https://a.example.org", false)] {
+            let origin = Some(origin.as_bytes());
+            let sharing = fixture.cors.sharing(&fixture.shared, &fixture.origins, origin, Scheme::Https);
+            assert!(
+                matches!(sharing, Sharing::With { origin, .. } if origin.is_ok() == is_prepared),
+                "{origin:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_longer_memory_than_browsers_have_is_warned_of() {
+        for (seconds, warned) in [(86_399, false), (86_400, false), (86_401, true)] {
+            let max_age = Some(crate::policy::Duration(core::time::Duration::from_secs(seconds)));
+            let config = CorsConfig { max_age, ..CorsConfig::default() };
+            let mut problems = Problems::default();
+            Cors::compile(&config, &OriginSet::default(), "cors", &mut Prepared::default(), &mut problems);
+            assert_eq!(problems.finish().unwrap().len(), usize::from(warned), "{seconds}");
         }
     }
 

@@ -242,6 +242,17 @@ mod tests {
     }
 
     #[test]
+    fn sizes_have_a_bound_of_their_own() {
+        for (bytes, accepted) in [(1, true), (1 << 20, true), ((1 << 20) + 1, false), (0, false)] {
+            let config =
+                FirewallConfig { max_header_bytes: Some(ByteSize(bytes)), ..FirewallConfig::default() };
+            let mut problems = Problems::default();
+            Firewall::compile(&config, &mut problems);
+            assert_eq!(problems.finish().is_ok(), accepted, "{bytes}");
+        }
+    }
+
+    #[test]
     fn paths_pass_only_what_is_relaxed() {
         use crate::policy::Relaxation;
         let facts = facts_with("GET", "/a%2fb", &[], NO_NAMES);
