@@ -157,7 +157,8 @@ fn origin_set(public: &[OriginPattern], trusted: &[OriginPattern], deployment: &
     for origin in public.iter().chain(trusted) {
         set.push(origin.clone());
     }
-    set.crosses = public.len() + trusted.len() > 1;
+    // A trusted origin is another than ours, also where ours are the names of this machine.
+    set.crosses = public.len() > 1 || !trusted.is_empty();
     if let Some(listen) = deployment.listen.filter(|listen| listen.ip().to_canonical().is_loopback()) {
         let scheme = if deployment.tls { "https" } else { "http" };
         for host in ["localhost", "127.0.0.1", "[::1]"] {
