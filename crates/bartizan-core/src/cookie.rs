@@ -150,9 +150,14 @@ pub fn pairs(value: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 /// assert_eq!(without(b"a=1; b=2", ours), CookieEdit::Keep);
 /// assert_eq!(without(b"a=1; __Host-session=x; b=2", ours), CookieEdit::Replace(b"a=1; b=2".to_vec()));
 /// assert_eq!(without(b"__Host-session=x", ours), CookieEdit::Drop);
+/// assert_eq!(without(b"a=1; __Host-session", ours), CookieEdit::Replace(b"a=1".to_vec()));
 /// ```
 pub fn without(value: &[u8], drop: impl Fn(&[u8]) -> bool) -> CookieEdit {
-    let stays = |crumb: &&[u8]| !drop(pair_of(crumb).0);
+    // What has no `=` is a value to browsers, and a name to some programs.
+    let stays = |crumb: &&[u8]| {
+        let (name, value) = pair_of(crumb);
+        !(drop(name) || (name.is_empty() && drop(value)))
+    };
     if crumbs(value).all(|crumb| stays(&crumb)) {
         return CookieEdit::Keep;
     }

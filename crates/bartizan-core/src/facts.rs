@@ -222,7 +222,14 @@ impl<'r> Facts<'r> {
             let equals = pair.iter().position(|&byte| byte == b'=');
             // Name and value without the `=`, as browsers count (RFC 6265bis §5.6).
             self.longest_cookie = self.longest_cookie.max(pair.len() - usize::from(equals.is_some()));
-            let Some(equals) = equals else { continue };
+            let Some(equals) = equals else {
+                // To some programs this is a cookie of this name without a value.
+                if names.session_cookie == Some(pair) {
+                    self.session_copies = self.session_copies.saturating_add(1);
+                    self.has_stripped = true;
+                }
+                continue;
+            };
             let (name, rest) = pair.split_at(equals);
             let name = name.trim_ascii_end();
             if names.session_cookie == Some(name) {
@@ -329,6 +336,8 @@ pub(crate) mod tests {
         assert!(found.has_ambient_cookie && found.has_stripped);
         assert_eq!(found.cookie_bytes, 23 + 27);
         assert_eq!(found.longest_cookie, 17);
+        let bare = facts_with("GET", "/", &[("cookie", "a=1; __Host-session; __Host-session=")], names);
+        assert_eq!((bare.session_copies, bare.session, bare.has_stripped), (2, None, true));
         let other = facts_with("GET", "/", &[("cookie", "legacy2=x; __host-session=no")], names);
         assert!(!other.has_ambient_cookie && other.session.is_none());
     }

@@ -447,7 +447,7 @@ impl<'e, 'r, E: Entropy, T: Trace> Evaluation<'e, 'r, E, T> {
         let connection = named_by_connection(facts);
         let upgrade = facts.upgrade.value().is_some() && !self.context.is_websocket;
         let ambient_cookies = anonymous && facts.has_ambient_cookie;
-        let session_cookie = facts.session.is_some();
+        let session_cookie = facts.session_copies > 0;
         self.context.edits = Edits {
             any: facts.has_stripped || authorization || upgrade || ambient_cookies || !connection.is_empty(),
             connection,
