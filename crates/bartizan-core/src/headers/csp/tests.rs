@@ -355,6 +355,8 @@ fn directives_with_a_syntax_of_their_own() {
         ("sandbox", &["allow-forms", "allow-forms"], &[(Some(1), Duplicate { first: 0 })]),
         ("sandbox", &["'none'"], &[(Some(0), UnknownToken(None))]),
         ("report-to", &["csp-endpoint"], &[]),
+        ("report-to", &["*a.b_c-1"], &[]),
+        ("report-to", &["-a"], &[(Some(0), BadEndpoint)]),
         ("report-to", &[], &[(None, TakesOneValue)]),
         ("report-to", &["a", "b"], &[(None, TakesOneValue)]),
         ("report-to", &["https://a.example"], &[(Some(0), BadEndpoint)]),
@@ -379,10 +381,18 @@ fn directives_with_a_syntax_of_their_own() {
         ("trusted-types", &["'none'"], &[]),
         ("trusted-types", &["'none'", "app"], &[(Some(0), NoneBesideOthers)]),
         ("trusted-types", &["none"], &[(Some(0), UnquotedKeyword("'none'"))]),
+        ("trusted-types", &["allow-duplicates"], &[(Some(0), UnquotedKeyword("'allow-duplicates'"))]),
         ("trusted-types", &["my policy"], &[(Some(0), BadPolicyName)]),
         ("trusted-types", &["app", "app"], &[(Some(1), Duplicate { first: 0 })]),
     ] {
         assert_eq!(errors(name, items), expected, "{name} {items:?}");
+    }
+    for (name, expected) in [
+        ("sandbox", "sandbox"),
+        ("upgrade-insecure-requests", "upgrade-insecure-requests"),
+        ("trusted-types", "trusted-types 'none'"),
+    ] {
+        assert_eq!(text(&Csp::new(&directives(&[(name, &[])])).unwrap()), expected);
     }
 }
 

@@ -180,14 +180,13 @@ fn words(
     };
     let mut faults: Vec<_> = match (directive.syntax(), items) {
         (Syntax::Flag, [_, ..]) => return Err([whole(CspError::TakesNoValue)].into()),
-        // An empty value is a value: every restriction of a sandbox, no duty of a flag.
-        (Syntax::Flag | Syntax::Sandbox, []) => return Ok(Value::Words(Vec::new())),
         // Trusted Types §4.2.2: an empty list lets no policy be made, which 'none' says aloud.
         (Syntax::TrustedTypes, []) => return Ok(Value::Words([NONE.into()].into())),
         (Syntax::ReportUri, []) => return Err([whole(CspError::BadReportUri)].into()),
         (Syntax::ReportTo | Syntax::Webrtc | Syntax::TrustedTypesSinks, [] | [_, _, ..]) => {
             [whole(CspError::TakesOneValue)].into()
         }
+        // A sandbox without tokens has every restriction.
         _ => Vec::new(),
     };
     for (index, item) in items.iter().enumerate() {
