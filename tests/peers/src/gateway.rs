@@ -68,7 +68,7 @@ impl Gateway {
 
     /// The `bartizan` binary that belongs to the running test.
     ///
-    /// Cargo builds it for the tests of `bartizan-cli`; for those of other crates it is built here.
+    /// Cargo builds it for the tests of `bartizan-cli`, and says where; for those of other crates it is built here.
     pub fn binary() -> &'static Path {
         static BINARY: OnceLock<PathBuf> = OnceLock::new();
         BINARY.get_or_init(|| {
