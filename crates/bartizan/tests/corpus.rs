@@ -61,13 +61,13 @@ async fn send(case: &Case) -> Result<Observed, String> {
     let (parts, body) = response.into_parts();
     let body = body.collect().await.map_err(|error| format!("the response's body: {error}"))?.to_bytes();
     let content_type = parts.headers.get("content-type").map(HeaderValue::as_bytes);
-    let handled = seen.lock().unwrap().take();
+    let outcome = seen.lock().unwrap().take();
     Ok(Observed {
         status: parts.status.as_u16(),
         code: problem_code(content_type, &body),
         headers: pairs(&parts.headers),
         body: body.to_vec(),
-        handled,
+        handled: outcome,
         reports: None,
     })
 }
