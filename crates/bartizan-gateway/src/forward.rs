@@ -1,7 +1,5 @@
 //! Which headers cross the gateway, and which we add (RFC 9110 §7.6).
 
-use std::net::IpAddr;
-
 use arrayvec::ArrayVec;
 use bartizan_core::{
     CookieEdit, Grant, RequestEdits, ResponseEdits, ResponseHeader, is_hop_by_hop, is_protected, is_stripped,
@@ -11,7 +9,7 @@ use http::{
     uri::{Parts as UriParts, PathAndQuery},
 };
 
-use crate::site::Site;
+use crate::{session::Session, site::Site};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -24,7 +22,7 @@ const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
 
 /// Turns the head that came into the head that goes to the upstream. The map is edited in place: what neither has
 /// to go nor to come is not touched.
-pub(crate) fn request(head: &mut request::Parts, grant: &Grant, site: &Site, peer: IpAddr) {
+pub(crate) fn request(head: &mut request::Parts, grant: &Grant, site: &Site, session: &Session) {
     let headers = &mut head.headers;
     let wants_trailers = accepts_trailers(headers);
     let edits = grant.request_edits();
@@ -57,7 +55,7 @@ pub(crate) fn request(head: &mut request::Parts, grant: &Grant, site: &Site, pee
         headers.insert(FORWARDED_HOST, host);
     }
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static(grant.scheme().as_str()));
-    if let Ok(client) = HeaderValue::from_str(&grant.client_ip().unwrap_or(peer).to_string()) {
+    if let Some(client) = session.address_value(grant.client_ip().unwrap_or(session.peer)) {
         headers.insert(FORWARDED_FOR, client);
     }
     if let Some(nonce) = grant.nonce()
@@ -153,13 +151,17 @@ fn named_by_connection(headers: &HeaderMap) -> Option<Vec<HeaderName>> {
 /// Does to a response what the engine asks for.
 pub(crate) fn response(head: &mut response::Parts, edits: &ResponseEdits, site: &Site) {
     let headers = &mut head.headers;
-    for removed in edits.removed().iter() {
-        headers.remove(site.name(removed));
+    if !edits.removed().is_empty() {
+        for removed in edits.removed().iter() {
+            headers.remove(site.name(removed));
+        }
     }
     // By their names: what is ours to assert, and `Access-Control-*` headers that the engine has no name for.
     if edits.removes_protected() {
         remove(headers, |name| edits.removes(name.as_str().as_bytes()));
     }
+    // Once, so that the map grows at most once.
+    headers.reserve(edits.prepared().len() + edits.computed().len() + edits.set_cookies().len());
     for id in edits.prepared() {
         if let Some((name, value)) = site.prepared(id.index()) {
             headers.append(name.clone(), value.clone());

@@ -175,7 +175,7 @@ async fn proxy(
     let key = head.headers.get(header::SEC_WEBSOCKET_KEY).filter(|_| grant.is_websocket()).cloned();
     let body = RequestBody::new(Rc::clone(session), prefix, body, grant.max_body());
     let idle = body.is_end_stream();
-    forward::request(&mut head, grant, site, session.peer);
+    forward::request(&mut head, grant, site, session);
     head.extensions.clear();
     let can_repeat = idle && is_idempotent(&head.method);
     let mut request = Request::from_parts(head, body);
@@ -275,7 +275,7 @@ fn repeat(session: &Rc<Session>, site: &Site, grant: &Grant) -> Result<Request<R
     let body = RequestBody::empty(Rc::clone(session));
     let again = session.with_head(|bytes| replay::parse(bytes, body)).ok_or(DenialCode::UpstreamInvalid)?;
     let (mut head, body) = again.into_parts();
-    forward::request(&mut head, grant, site, session.peer);
+    forward::request(&mut head, grant, site, session);
     Ok(Request::from_parts(head, body))
 }
 

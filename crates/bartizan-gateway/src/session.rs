@@ -9,6 +9,7 @@ use std::{
 };
 
 use bartizan_core::{DenialCode, Reason};
+use http::HeaderValue;
 
 use crate::{deadline::Deadline, tunnel::Tunnel, worker::Worker};
 
@@ -73,6 +74,7 @@ pub(crate) struct Session {
     fault: RefCell<Option<Reason>>,
     head: RefCell<Vec<u8>>,
     tunnel: RefCell<Option<Tunnel>>,
+    client: RefCell<Option<(IpAddr, HeaderValue)>>,
     unread: Cell<bool>,
     has_asked: Cell<bool>,
     ends_by_close: Cell<bool>,
@@ -94,6 +96,7 @@ impl Session {
             fault: RefCell::default(),
             head: RefCell::default(),
             tunnel: RefCell::default(),
+            client: RefCell::default(),
             unread: Cell::new(false),
             has_asked: Cell::new(false),
             ends_by_close: Cell::new(false),
@@ -102,6 +105,19 @@ impl Session {
 
     pub(crate) fn phase(&self) -> Phase {
         self.phase.get()
+    }
+
+    /// `address` as a header value. It is the same for most requests of a connection, and made once.
+    pub(crate) fn address_value(&self, address: IpAddr) -> Option<HeaderValue> {
+        let mut known = self.client.borrow_mut();
+        if let Some((of, value)) = &*known
+            && *of == address
+        {
+            return Some(value.clone());
+        }
+        let value = HeaderValue::from_str(&address.to_string()).ok()?;
+        *known = Some((address, value.clone()));
+        Some(value)
     }
 
     /// Whether no request is being answered.
