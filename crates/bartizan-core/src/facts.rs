@@ -107,12 +107,9 @@ pub(crate) struct Names<'e> {
 }
 
 impl<'r> Facts<'r> {
-    /// Reads every header once.
-    pub(crate) fn scan<H>(head: &RequestHead<'r, H>, names: Names<'_>) -> Self
-    where
-        H: Iterator<Item = HeaderPair<'r>> + Clone,
-    {
-        let mut facts = Facts {
+    /// What the head says without its headers.
+    pub(crate) fn of_target<H>(head: &RequestHead<'r, H>) -> Self {
+        Facts {
             method: head.method,
             path: head.path,
             query: head.query,
@@ -146,48 +143,70 @@ impl<'r> Facts<'r> {
             header_bytes: 0,
             has_stripped: false,
             overflow: false,
-        };
-        for (name, value) in head.headers.clone() {
-            facts.add(name, value, names);
         }
-        facts
     }
 
+    /// Reads every header once.
+    pub(crate) fn scan(&mut self, headers: impl Iterator<Item = HeaderPair<'r>>, names: Names<'_>) {
+        for (name, value) in headers {
+            self.add(name, value, names);
+        }
+    }
+
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "called in one place, once per header of every request")]
     fn add(&mut self, name: &'r [u8], value: &'r [u8], names: Names<'_>) {
         self.header_count += 1;
         self.header_bytes += name.len() + value.len();
-        let is = |expected: &[u8]| name.eq_ignore_ascii_case(expected);
-        match name.len() {
-            4 if is(b"host") => self.host.add(value),
-            6 if is(b"accept") => self.accepts_html |= accepts_html(value),
-            6 if is(b"cookie") => self.add_cookies(value, names),
-            6 if is(b"origin") => self.origin.add(value),
-            7 if is(b"upgrade") => self.upgrade.add(value),
-            9 if names.api_keys && is(b"x-api-key") => {
-                self.api_key = Some(value);
-                self.has_stripped = true;
+        // HTTP/2 and most servers hand names over in lower case; only where one is not, it is lowered to be read.
+        if !self.read(name, value, names) {
+            if !is_plain(name) {
+                self.read_lowered(name, value, names);
             }
-            10 if is(b"connection") => self.overflow |= self.connection.try_push(value).is_err(),
-            13 if is(b"authorization") => self.authorization.add(value),
-            14 if is(b"sec-fetch-site") => self.fetch_site.add(value),
-            14 if is(b"sec-fetch-mode") => self.fetch_mode = Some(value),
-            14 if is(b"sec-fetch-dest") => self.fetch_dest = Some(value),
-            14 if is(b"content-length") => self.content_length.add(value),
-            17 if is(b"transfer-encoding") => self.transfer_encoding.add(value),
-            17 if is(b"sec-websocket-key") => self.websocket_key.add(value),
-            21 if is(b"sec-websocket-version") => self.websocket_version = Some(value),
-            29 if is(b"access-control-request-method") => self.preflight_method = Some(value),
-            30 if is(b"access-control-request-headers") => {
-                self.overflow |= self.preflight_headers.try_push(value).is_err();
-            }
-            _ => {}
-        }
-        if crate::forwarding::is_stripped(name) {
-            self.has_stripped = true;
+            self.has_stripped |= crate::forwarding::is_stripped(name);
         }
         if let Some(proxy) = names.proxy {
             self.add_forwarded(name, value, proxy, names.trusted);
         }
+    }
+
+    #[cold]
+    fn read_lowered(&mut self, name: &[u8], value: &'r [u8], names: Names<'_>) {
+        if let Some(lower) = lower(name, &mut [0; LONGEST_NAME]) {
+            self.read(lower, value, names);
+        }
+    }
+
+    /// Takes what a header says, by its name in lower case. Whether it is one that is read.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "once per header of every request; the other caller is rare")]
+    fn read(&mut self, name: &[u8], value: &'r [u8], names: Names<'_>) -> bool {
+        match name {
+            b"host" => self.host.add(value),
+            b"accept" => self.accepts_html |= accepts_html(value),
+            b"cookie" => self.add_cookies(value, names),
+            b"origin" => self.origin.add(value),
+            b"upgrade" => self.upgrade.add(value),
+            b"x-api-key" if names.api_keys => {
+                self.api_key = Some(value);
+                self.has_stripped = true;
+            }
+            b"connection" => self.overflow |= self.connection.try_push(value).is_err(),
+            b"authorization" => self.authorization.add(value),
+            b"sec-fetch-site" => self.fetch_site.add(value),
+            b"sec-fetch-mode" => self.fetch_mode = Some(value),
+            b"sec-fetch-dest" => self.fetch_dest = Some(value),
+            b"content-length" => self.content_length.add(value),
+            b"transfer-encoding" => self.transfer_encoding.add(value),
+            b"sec-websocket-key" => self.websocket_key.add(value),
+            b"sec-websocket-version" => self.websocket_version = Some(value),
+            b"access-control-request-method" => self.preflight_method = Some(value),
+            b"access-control-request-headers" => {
+                self.overflow |= self.preflight_headers.try_push(value).is_err();
+            }
+            _ => return false,
+        }
+        true
     }
 
     fn add_forwarded(&mut self, name: &[u8], value: &'r [u8], proxy: &Proxy, trusted: bool) {
@@ -276,7 +295,35 @@ impl<'r> Facts<'r> {
     }
 }
 
+/// The longest name that is read: `access-control-request-headers`.
+const LONGEST_NAME: usize = 30;
+
+/// `name` in lower case, unless it is too long to be one that is read.
+fn lower<'b>(name: &[u8], buffer: &'b mut [u8; LONGEST_NAME]) -> Option<&'b [u8]> {
+    let lower = buffer.get_mut(..name.len())?;
+    lower.copy_from_slice(name);
+    lower.make_ascii_lowercase();
+    Some(lower)
+}
+
+/// Whether a header's name has neither capitals nor `_`, and so is what it looks like.
+///
+/// Of the characters that a name can have (RFC 9110 §5.6.2), capitals, `^` and `_` alone have the bit 0x20 clear.
+pub(crate) fn is_plain(name: &[u8]) -> bool {
+    const BITS: u64 = u64::from_ne_bytes([0x20; 8]);
+    let plain = |chunk: &[u8; 8]| u64::from_ne_bytes(*chunk) & BITS == BITS;
+    match name.last_chunk() {
+        // The last eight overlap the ones before them.
+        Some(last) => plain(last) && name.as_chunks().0.iter().all(plain),
+        None => name.iter().all(|byte| byte & 0x20 != 0),
+    }
+}
+
 fn accepts_html(value: &[u8]) -> bool {
+    // What scripts send.
+    if matches!(value, b"*/*" | b"application/json") {
+        return false;
+    }
     value.split(|&byte| byte == b',').any(|range| {
         let media_type = range.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
         media_type.eq_ignore_ascii_case(b"text/html")
@@ -298,6 +345,7 @@ pub(crate) fn has_token(value: &[u8], token: &[u8]) -> bool {
 pub(crate) mod tests {
     use super::*;
     use crate::Scheme;
+    use alloc::vec;
 
     pub(crate) const NO_NAMES: Names<'static> =
         Names { session_cookie: None, ambient_cookies: &[], proxy: None, trusted: false, api_keys: false };
@@ -323,7 +371,9 @@ pub(crate) mod tests {
             http2: false,
             headers: headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())),
         };
-        Facts::scan(&head, names)
+        let mut facts = Facts::of_target(&head);
+        facts.scan(head.headers, names);
+        facts
     }
 
     #[test]
@@ -340,6 +390,43 @@ pub(crate) mod tests {
         assert_eq!((bare.session_copies, bare.session, bare.has_stripped), (2, None, true));
         let other = facts_with("GET", "/", &[("cookie", "legacy2=x; __host-session=no")], names);
         assert!(!other.has_ambient_cookie && other.session.is_none());
+    }
+
+    #[test]
+    fn names_are_read_in_any_case() {
+        for (name, is_read) in [
+            ("sec-fetch-site", true),
+            ("Sec-Fetch-Site", true),
+            ("sec-fetch-sitE", true),
+            ("SEC-FETCH-SITE", true),
+            ("sec_fetch_site", false),
+            ("sec-fetch-sites", false),
+            ("sec-fetch-sitd", false),
+        ] {
+            let headers = [(name, "none")];
+            let found = facts("GET", &headers);
+            assert_eq!(found.fetch_site.value().is_some(), is_read, "{name}");
+        }
+        let long = "X".repeat(LONGEST_NAME + 1);
+        assert_eq!(facts("GET", &[(&long, "x")]).header_count, 1);
+        assert!(facts("GET", &[("ACCESS-CONTROL-REQUEST-HEADERS", "x")]).preflight_headers.len() == 1);
+    }
+
+    #[test]
+    fn a_plain_name_has_no_capital_and_no_underscore_anywhere() {
+        for length in 0..=40 {
+            let plain = vec![b'a'; length];
+            assert!(is_plain(&plain));
+            for at in 0..length {
+                for (byte, expected) in
+                    [(b'A', false), (b'Z', false), (b'_', false), (b'-', true), (b'z', true), (b'0', true)]
+                {
+                    let mut name = plain.clone();
+                    name[at] = byte;
+                    assert_eq!(is_plain(&name), expected, "{byte} at {at} of {length}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -76,8 +76,21 @@ const CLASS: [u8; 256] = {
     class
 };
 
-/// Looks at every byte of `path` once.
+/// Looks for everything that two programs could read in two ways.
 pub(crate) fn scan(path: &[u8]) -> Findings {
+    // Nearly every path is words between single slashes, and words have nothing to find.
+    let mut after_slash = false;
+    let plain = path.iter().all(|&byte| {
+        let is_slash = byte == b'/';
+        let fine = if is_slash { !after_slash } else { CLASS.get(usize::from(byte)) == Some(&0) };
+        after_slash = is_slash;
+        fine
+    });
+    if plain { Findings::default() } else { scan_closely(path) }
+}
+
+/// Looks at every byte of `path` once.
+fn scan_closely(path: &[u8]) -> Findings {
     let mut found = 0_u16;
     let mut beyond_ascii = false;
     // The length of the segment so far and how many of its (decoded) bytes are dots.

@@ -72,11 +72,13 @@ response_headers! {
 impl ResponseHeader {
     /// The header of this name, in any case, if the engine knows it.
     pub fn identify(name: &[u8]) -> Option<Self> {
-        BY_LENGTH
-            .get(name.len())?
-            .iter()
-            .copied()
-            .find(|known| known.as_str().as_bytes().eq_ignore_ascii_case(name))
+        let candidates = BY_LENGTH.get(name.len())?;
+        let exactly = candidates.iter().copied().find(|known| known.as_str().as_bytes() == name);
+        // Most names come in lower case, and then there is nothing else to find.
+        if exactly.is_some() || crate::facts::is_plain(name) {
+            return exactly;
+        }
+        candidates.iter().copied().find(|known| known.as_str().as_bytes().eq_ignore_ascii_case(name))
     }
 
     pub(crate) const fn bit(self) -> u64 {
@@ -124,6 +126,22 @@ impl HeaderSet {
     /// Puts `header` in.
     pub const fn insert(&mut self, header: ResponseHeader) {
         self.0 |= header.bit();
+    }
+
+    /// The set of `headers`.
+    pub(crate) const fn of(headers: &[ResponseHeader]) -> Self {
+        let mut set = Self(0);
+        let mut rest = headers;
+        while let [first, others @ ..] = rest {
+            set.insert(*first);
+            rest = others;
+        }
+        set
+    }
+
+    /// Puts all of `other` in.
+    pub(crate) const fn extend(&mut self, other: Self) {
+        self.0 |= other.0;
     }
 
     /// Whether `header` is in it.

@@ -42,18 +42,19 @@ pub(crate) fn host<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<&'r [u8]>
 }
 
 /// The request's head as the engine reads it. Nothing is copied.
-pub(crate) fn head<'r, B>(
-    request: &'r Request<B>,
-    uri: &'r Uri,
+pub(crate) fn head<B>(
+    request: &Request<B>,
+    peer: Option<IpAddr>,
     scheme: Scheme,
-) -> RequestHead<'r, HeaderPairs<'r>> {
+) -> RequestHead<'_, HeaderPairs<'_>> {
+    let uri = target(request.uri(), request.extensions());
     RequestHead {
         method: request.method().as_str().as_bytes(),
         path: uri.path().as_bytes(),
         query: uri.query().map(str::as_bytes),
         authority: uri.authority().map(|authority| authority.as_str().as_bytes()),
         scheme,
-        peer: peer(request.extensions()),
+        peer,
         http2: request.version() >= Version::HTTP_2,
         headers: HeaderPairs::new(request.headers()),
     }

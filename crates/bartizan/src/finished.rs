@@ -8,7 +8,7 @@ use std::{mem, sync::OnceLock};
 
 use arrayvec::ArrayVec;
 use bartizan_core::HeaderId;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::headers::Prepared;
 
@@ -36,6 +36,10 @@ impl Finished {
             return false;
         }
         let Some(finished) = self.find(ids, prepared) else { return false };
+        // What the handler said of the same stands before what is appended.
+        if headers.keys().any(|name| !has_place(name) && finished.contains_key(name)) {
+            return false;
+        }
         let mut own = mem::replace(headers, finished.clone());
         let (mut content_type, mut content_length) = (None, None);
         for (name, value) in &mut own {
@@ -69,6 +73,10 @@ impl Finished {
             (*map.ids == *ids).then_some(&map.headers)
         })
     }
+}
+
+fn has_place(name: &HeaderName) -> bool {
+    *name == header::CONTENT_TYPE || *name == header::CONTENT_LENGTH
 }
 
 impl Map {
@@ -106,7 +114,8 @@ mod tests {
             (&[("content-type", "text/plain"), ("content-length", "2")][..], 6, true),
             (&[("content-length", "2")], 6, true),
             (&[("etag", "x"), ("content-type", "text/plain")], 6, true),
-            (&[("vary", "accept"), ("content-type", "text/plain"), ("etag", "x")], 6, true),
+            (&[("referrer-policy", "origin"), ("content-type", "text/plain")], 6, false),
+            (&[("link", "a"), ("content-type", "text/plain"), ("etag", "x")], 6, true),
             (&[], 6, true),
             (&[("content-type", "text/plain"), ("content-type", "text/html")], 6, false),
             (&[("link", "a"), ("link", "b")], 6, false),

@@ -22,7 +22,7 @@ use crate::{
     connection,
     extract::{ClientIp, CspNonce},
     headers,
-    judge::{Judged, Seen, Shared, Verdict},
+    judge::{Judged, Seen, Shared},
 };
 
 pin_project! {
@@ -42,7 +42,7 @@ pin_project! {
     #[project = StateProjection]
     enum State<S, F, I, O> {
         // The engine needs an answer; then the service is called.
-        Asking { judged: BoxFuture<'static, Judged<I>>, shared: Arc<Shared>, inner: S },
+        Asking { judged: BoxFuture<'static, Judged<I>>, shared: Arc<Shared>, seen: Option<Seen>, inner: S },
         Handling { #[pin] future: F, passed: Passed },
         Replying { response: Option<Response<O>> },
     }
@@ -65,18 +65,19 @@ where
     I::Data: Send,
     I::Error: Into<BoxError>,
 {
-    pub(crate) fn asking(shared: &Arc<Shared>, request: Request<I>, inner: S) -> Self {
-        let judged = Arc::clone(shared).judge_slowly(request);
-        Self { state: State::Asking { judged, shared: Arc::clone(shared), inner } }
+    pub(crate) fn asking(shared: &Arc<Shared>, request: Request<I>, seen: Seen, inner: S) -> Self {
+        let judged = Arc::clone(shared).judge_slowly(request, seen.peer);
+        Self { state: State::Asking { judged, shared: Arc::clone(shared), seen: Some(seen), inner } }
     }
 
     pub(crate) fn settled(
         shared: &Arc<Shared>,
-        verdict: Verdict,
+        decision: Decision,
+        seen: Seen,
         request: Request<I>,
         inner: &mut S,
     ) -> Self {
-        Self { state: settle::<S, B, I, O, _>(shared, verdict, request, RequestBody::new, inner) }
+        Self { state: settle::<S, B, I, O, _>(shared, decision, seen, request, RequestBody::new, inner) }
     }
 }
 
@@ -84,7 +85,8 @@ where
 /// handler, if it is not yet.
 fn settle<S, B, I, O, J>(
     shared: &Arc<Shared>,
-    Verdict { decision, seen }: Verdict,
+    decision: Decision,
+    seen: Seen,
     mut request: Request<J>,
     body_of: impl FnOnce(J) -> RequestBody<I>,
     inner: &mut S,
@@ -251,9 +253,10 @@ where
                 StateProjection::Replying { response } => {
                     return Poll::Ready(Ok(response.take().expect("polled after it was ready")));
                 }
-                StateProjection::Asking { judged, shared, inner } => {
-                    let (verdict, request) = ready!(judged.as_mut().poll(cx));
-                    settle::<S, B, I, O, _>(shared, verdict, request, |body| body, inner)
+                StateProjection::Asking { judged, shared, seen, inner } => {
+                    let (decision, request) = ready!(judged.as_mut().poll(cx));
+                    let seen = seen.take().unwrap_or_else(|| Seen::of(&request));
+                    settle::<S, B, I, O, _>(shared, decision, seen, request, |body| body, inner)
                 }
             };
             state.set(next);

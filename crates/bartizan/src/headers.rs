@@ -1,5 +1,10 @@
 //! Carries the engine's edits out on `http`'s header maps.
 
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+};
+
 use bartizan_core::{CookieEdit, Engine, PreparedHeader, Reply, RequestEdits, ResponseEdits, ResponseHeader};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
@@ -16,12 +21,34 @@ pub(crate) type Prepared = Box<[(HeaderName, HeaderValue)]>;
 /// If one is not visible ASCII, which the engine promises.
 pub(crate) fn prepare(engine: &Engine) -> Prepared {
     let convert = |header: &PreparedHeader| {
-        let value = HeaderValue::from_str(&header.value).expect("a prepared header is visible ASCII");
-        // The first clone moves the bytes behind a counter; here rather than in the first request.
-        drop(value.clone());
-        (name(header.name), value)
+        let value = match intern(&header.value) {
+            Some(value) => HeaderValue::from_maybe_shared(Bytes::from_static(value.as_bytes())),
+            None => HeaderValue::from_str(&header.value),
+        };
+        (name(header.name), value.expect("a prepared header is visible ASCII"))
     };
     engine.prepared_headers().iter().map(convert).collect()
+}
+
+/// The same text for the life of the program, so that its copies need no counter, which all cores would share
+/// and write to with every response.
+///
+/// What a program's policies say is nearly always the same few lines; there is room for so many, and what goes
+/// beyond is counted.
+fn intern(text: &str) -> Option<&'static str> {
+    const MOST: usize = 512;
+    const LONGEST: usize = 4096;
+    static TEXTS: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
+    let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = texts.get(text) {
+        return Some(known);
+    }
+    if texts.len() >= MOST || text.len() > LONGEST {
+        return None;
+    }
+    let text: &'static str = Box::leak(text.into());
+    texts.insert(text);
+    Some(text)
 }
 
 fn name(header: ResponseHeader) -> HeaderName {

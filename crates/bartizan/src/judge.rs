@@ -34,12 +34,6 @@ pub(crate) struct Shared {
     pub(crate) scheme: Scheme,
 }
 
-/// A decision, and what is kept of the request that it is about.
-pub(crate) struct Verdict {
-    pub(crate) decision: Decision,
-    pub(crate) seen: Seen,
-}
-
 /// What is kept of a request that is moved on: for replies, for the log, and for the handler.
 pub(crate) struct Seen {
     pub(crate) method: Method,
@@ -48,32 +42,43 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
+    pub(crate) fn of<B>(request: &Request<B>) -> Self {
+        let target = connection::target(request.uri(), request.extensions());
+        Self {
+            method: request.method().clone(),
+            path: target.path_and_query().cloned(),
+            peer: connection::peer(request.extensions()),
+        }
+    }
+
     /// The path as the client sent it.
     pub(crate) fn path(&self) -> &str {
         self.path.as_ref().map_or("", PathAndQuery::path)
     }
 }
 
+/// A decision with the request that it is about.
+pub(crate) type Judged<B> = (Decision, Request<RequestBody<B>>);
+
 impl Shared {
-    /// Decides at once, or returns `None` where the engine has to ask something first.
-    pub(crate) fn judge<B>(&self, request: &Request<B>) -> Option<Verdict> {
-        let target = connection::target(request.uri(), request.extensions());
-        let head = connection::head(request, target, self.scheme);
+    /// Decides, or says what the engine has to ask first.
+    pub(crate) fn judge<B>(&self, request: &Request<B>, seen: &Seen) -> Step {
+        let head = connection::head(request, seen.peer, self.scheme);
         let mut evaluation = self.engine.evaluate(&head, now(), OsEntropy);
-        match evaluation.step() {
-            Step::Done(decision) => {
-                log_denial(&decision, &head, &evaluation);
-                let path = target.path_and_query().cloned();
-                let seen = Seen { method: request.method().clone(), path, peer: head.peer };
-                Some(Verdict { decision, seen })
-            }
-            Step::Need(_) | Step::NeedForm { .. } => None,
+        let step = evaluation.step();
+        if let Step::Done(decision) = &step {
+            log_denial(decision, &head, &evaluation);
         }
+        step
     }
 
     /// Decides with the store's answers and the form's fields. It begins again, with a request that it owns, so
     /// that only requests that need this pay for it.
-    pub(crate) fn judge_slowly<B>(self: Arc<Self>, request: Request<B>) -> BoxFuture<'static, Judged<B>>
+    pub(crate) fn judge_slowly<B>(
+        self: Arc<Self>,
+        request: Request<B>,
+        peer: Option<IpAddr>,
+    ) -> BoxFuture<'static, Judged<B>>
     where
         B: Body + Send + 'static,
         B::Data: Send,
@@ -83,9 +88,8 @@ impl Shared {
             let (parts, body) = request.into_parts();
             let request = Request::from_parts(parts, ());
             let mut body = RequestBody::new(body);
-            let verdict = {
-                let target = connection::target(request.uri(), request.extensions());
-                let head = connection::head(&request, target, self.scheme);
+            let decision = {
+                let head = connection::head(&request, peer, self.scheme);
                 let mut evaluation = self.engine.evaluate(&head, now(), OsEntropy);
                 let decision = loop {
                     match evaluation.step() {
@@ -99,16 +103,12 @@ impl Shared {
                     }
                 };
                 log_denial(&decision, &head, &evaluation);
-                let path = target.path_and_query().cloned();
-                Verdict { decision, seen: Seen { method: request.method().clone(), path, peer: head.peer } }
+                decision
             };
-            (verdict, request.map(|()| body))
+            (decision, request.map(|()| body))
         })
     }
 }
-
-/// A verdict with the request that it is about.
-pub(crate) type Judged<B> = (Verdict, Request<RequestBody<B>>);
 
 /// A refusal goes into the log while its request is at hand.
 fn log_denial<'r, H>(

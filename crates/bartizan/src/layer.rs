@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use bartizan_core::{Engine, Scheme};
+use bartizan_core::{Engine, Scheme, Step};
 use http::{Request, Response};
 use http_body::Body;
 use tower_layer::Layer;
@@ -19,7 +19,7 @@ use crate::{
     body::{AnyBodies, BoxError, RequestBodies, ResponseBodies},
     future::ResponseFuture,
     headers,
-    judge::Shared,
+    judge::{Seen, Shared},
 };
 
 /// Puts a policy around a service: a [`tower`](tower_layer) layer.
@@ -166,12 +166,13 @@ where
     }
 
     fn call(&mut self, request: Request<I>) -> Self::Future {
-        if let Some(verdict) = self.shared.judge(&request) {
-            return ResponseFuture::settled(&self.shared, verdict, request, &mut self.inner);
+        let seen = Seen::of(&request);
+        if let Step::Done(decision) = self.shared.judge(&request, &seen) {
+            return ResponseFuture::settled(&self.shared, decision, seen, request, &mut self.inner);
         }
         // The service that was polled ready is the one to call; its clone waits for the next request.
         let clone = self.inner.clone();
         let inner = mem::replace(&mut self.inner, clone);
-        ResponseFuture::asking(&self.shared, request, inner)
+        ResponseFuture::asking(&self.shared, request, seen, inner)
     }
 }

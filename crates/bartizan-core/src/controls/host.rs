@@ -75,7 +75,8 @@ impl Hosts {
 
     fn find(&self, authority: Authority<'_>, scheme: Scheme) -> Option<&Host> {
         self.0.iter().find(|host| {
-            host.name.as_bytes().eq_ignore_ascii_case(authority.host)
+            (host.name.as_bytes() == authority.host
+                || host.name.as_bytes().eq_ignore_ascii_case(authority.host))
                 && match host.port {
                     Port::Any => true,
                     Port::Exactly(port) => {
@@ -83,6 +84,17 @@ impl Hosts {
                     }
                 }
         })
+    }
+
+    /// The authority of a request whose only name for its host is one of these, letter for letter: nearly every
+    /// request. All others need [`authority`].
+    pub(crate) fn as_written<'r>(
+        &self,
+        facts: &Facts<'r>,
+        forwarded: Option<&[u8]>,
+    ) -> Option<Authority<'r>> {
+        let host = facts.host.only().filter(|_| facts.authority.is_none() && forwarded.is_none())?;
+        self.0.iter().any(|known| known.name.as_bytes() == host).then_some(Authority { host, port: None })
     }
 
     /// The https port of a host that is reached by https only; `None` for all others.
@@ -158,6 +170,27 @@ mod tests {
         let hosts = Hosts::compile(&policy, &origins, &deployment, &mut problems);
         assert_eq!(problems.finish(), Ok([].into()));
         hosts
+    }
+
+    #[test]
+    fn a_host_as_written_is_what_parsing_would_give() {
+        let hosts = hosts(
+            &["https://api.example.com", "https://[::1]:8443"],
+            &["internal", "Bare."],
+            Some("127.0.0.1:80"),
+        );
+        for host in ["api.example.com", "[::1]", "internal", "bare", "localhost", "127.0.0.1"] {
+            let headers = [("host", host)];
+            let written = hosts.as_written(&facts("GET", &headers), None);
+            assert!(written.is_some(), "{host}");
+            assert_eq!(written, authority(&facts("GET", &headers), None, Scheme::Https).ok());
+            assert_eq!(hosts.as_written(&facts("GET", &headers), Some(b"other")), None);
+        }
+        for host in ["api.example.com.", "api.example.com:443", "API.example.com", "evil.example", ""] {
+            assert_eq!(hosts.as_written(&facts("GET", &[("host", host)]), None), None, "{host}");
+        }
+        let twice = [("host", "internal"), ("host", "internal")];
+        assert_eq!(hosts.as_written(&facts("GET", &twice), None), None);
     }
 
     #[test]

@@ -71,39 +71,36 @@ impl<'e, 'r, E: Entropy, T: Trace> Evaluation<'e, 'r, E, T> {
             trusted: trusted.is_some(),
             api_keys: inner.configured.api_keys,
         };
-        let facts = Facts::scan(head, names);
-        let way = match trusted {
-            Some(proxy) => proxy.way(&facts, head.peer, head.scheme),
-            None => forwarding::direct(head.peer, head.scheme),
-        };
-        // A preflight asks on behalf of the request that is to follow.
-        let method = if cors::is_preflight(&facts) {
-            facts.preflight_method.unwrap_or_default()
-        } else {
-            facts.method
-        };
-        let route = engine.route(method, |route| route.matches(facts.path));
-        let sharing =
-            engine.rules(route).cors.sharing(&inner.sharing, &inner.origins, facts.origin.only(), way.scheme);
-        let context = Context {
-            route,
-            client_ip: way.client_ip,
-            scheme: way.scheme,
-            sharing,
-            is_navigation: facts.is_navigation(),
-            ..Context::unknown()
-        };
-        Self {
+        let mut evaluation = Self {
             engine,
-            facts,
-            way,
+            facts: Facts::of_target(head),
+            way: forwarding::direct(head.peer, head.scheme),
             entropy,
             trace,
-            context,
+            context: Context::unknown(),
             reports: Vec::new(),
             principal: None,
             state: State::Begun,
+        };
+        evaluation.facts.scan(head.headers.clone(), names);
+        if let Some(proxy) = trusted {
+            evaluation.way = proxy.way(&evaluation.facts, head.peer, head.scheme);
         }
+        let (facts, way, context) = (&evaluation.facts, &evaluation.way, &mut evaluation.context);
+        // A preflight asks on behalf of the request that is to follow.
+        let method =
+            if cors::is_preflight(facts) { facts.preflight_method.unwrap_or_default() } else { facts.method };
+        context.route = engine.route(method, |route| route.matches(facts.path));
+        context.client_ip = way.client_ip;
+        context.scheme = way.scheme;
+        context.sharing = engine.rules(context.route).cors.sharing(
+            &inner.sharing,
+            &inner.origins,
+            facts.origin.only(),
+            way.scheme,
+        );
+        context.is_navigation = facts.is_navigation();
+        evaluation
     }
 
     /// Goes on until it has decided or must ask.
@@ -176,7 +173,10 @@ impl<'e, 'r, E: Entropy, T: Trace> Evaluation<'e, 'r, E, T> {
         {
             return Err(self.answer_health());
         }
-        let asked = host::authority(facts, self.way.host, scheme);
+        let asked = match inner.hosts.as_written(facts, self.way.host) {
+            Some(authority) => Ok(authority),
+            None => host::authority(facts, self.way.host, scheme),
+        };
         let authority = match asked {
             Ok(authority) => authority,
             Err(finding) => {
@@ -472,6 +472,9 @@ fn named_by_connection(facts: &Facts<'_>) -> Vec<Box<[u8]>> {
         b"transfer-encoding",
         b"connection",
     ];
+    if facts.connection.iter().all(|value| matches!(*value, b"keep-alive" | b"close")) {
+        return Vec::new();
+    }
     facts
         .connection
         .iter()

@@ -37,15 +37,15 @@ struct Seen {
 }
 
 /// Of a handler, nobody learns what it runs on.
-const TELLTALES: [ResponseHeader; 4] = [
+const TELLTALES: HeaderSet = HeaderSet::of(&[
     ResponseHeader::Server,
     ResponseHeader::XPoweredBy,
     ResponseHeader::XAspnetVersion,
     ResponseHeader::XXssProtection,
-];
+]);
 
 /// Only the engine writes these.
-const SHARING: [ResponseHeader; 7] = [
+const SHARING: HeaderSet = HeaderSet::of(&[
     ResponseHeader::AccessControlAllowOrigin,
     ResponseHeader::AccessControlAllowCredentials,
     ResponseHeader::AccessControlAllowMethods,
@@ -53,7 +53,7 @@ const SHARING: [ResponseHeader; 7] = [
     ResponseHeader::AccessControlExposeHeaders,
     ResponseHeader::AccessControlMaxAge,
     ResponseHeader::AccessControlAllowPrivateNetwork,
-];
+]);
 
 impl Grant {
     /// Judges the handler's response: what is removed, added, hardened, or sent in its place.
@@ -71,11 +71,7 @@ impl Grant {
         let rules = self.engine.rules(self.context.route);
         let headers = rules.headers.of(seen.kind);
         edits.removes_protected = seen.has_protected;
-        for name in TELLTALES {
-            if seen.present.contains(name) {
-                edits.removed.insert(name);
-            }
-        }
+        edits.removed.extend(seen.present.intersection(TELLTALES));
         self.add_rows(headers, &seen, &mut edits);
         // 1xx, 101 and 304 are about a representation that the client has already.
         if !matches!(status, 100..=199 | 304) {
@@ -280,11 +276,7 @@ impl Grant {
         let handlers_stand = rules.cors_mode == Mode::Report
             && seen.present.contains(ResponseHeader::AccessControlAllowOrigin);
         if !handlers_stand {
-            for name in SHARING {
-                if seen.present.contains(name) {
-                    edits.removed.insert(name);
-                }
-            }
+            edits.removed.extend(seen.present.intersection(SHARING));
             self.engine.0.sharing.append(&self.context.sharing, |header| match header {
                 Ok(id) => edits.prepare(id),
                 Err(origin) => edits.computed.push((ResponseHeader::AccessControlAllowOrigin, origin.into())),

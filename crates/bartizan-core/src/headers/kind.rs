@@ -38,14 +38,14 @@ impl Kind {
     ///
     /// What is not on the list is *api*: the strictest headers, and no harm to what no browser renders.
     pub(crate) fn of_content_type(value: &[u8]) -> Self {
+        if value == JSON {
+            return Self::Api;
+        }
         let essence = value.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
         let is = |list: &[&[u8]]| list.iter().any(|known| essence.eq_ignore_ascii_case(known));
         let Some(slash) = essence.iter().position(|&byte| byte == b'/') else { return Self::Api };
         let (top, _) = essence.split_at(slash);
-        // The commonest first.
-        if essence.eq_ignore_ascii_case(b"application/json") {
-            Self::Api
-        } else if is(&[b"text/html", b"application/xhtml+xml"]) {
+        if is(&[b"text/html", b"application/xhtml+xml"]) {
             Self::Page
         } else if essence.eq_ignore_ascii_case(b"text/event-stream") {
             Self::Stream
@@ -60,6 +60,9 @@ impl Kind {
         }
     }
 }
+
+/// What an API mostly answers, as it is mostly written.
+const JSON: &[u8] = b"application/json";
 
 /// Scripts, styles, WebAssembly, raster images, and the names that fonts and media had before they had a tree.
 const ASSETS: &[&[u8]] = &[
@@ -90,8 +93,11 @@ const ASSETS: &[&[u8]] = &[
 
 /// Whether a content type is JSON, problem documents included (RFC 6839 §3.1).
 pub(crate) fn is_json(content_type: &[u8]) -> bool {
+    if content_type == JSON {
+        return true;
+    }
     let essence = content_type.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
-    essence.eq_ignore_ascii_case(b"application/json")
+    essence.eq_ignore_ascii_case(JSON)
         || essence
             .len()
             .checked_sub(5)
