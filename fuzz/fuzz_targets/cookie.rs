@@ -93,8 +93,7 @@ fn pairs(value: &[u8]) -> Vec<&[u8]> {
     value.split(|byte| *byte == b';').map(<[u8]>::trim_ascii).filter(|pair| !pair.is_empty()).collect()
 }
 
-/// Whether a pair is our session; without a `=` it would be a nameless cookie, which carries nothing of ours.
+/// Whether a pair has our session's name, with or without a value.
 fn is_ours(pair: &[u8]) -> bool {
-    let Some(equals) = pair.iter().position(|byte| *byte == b'=') else { return false };
-    pair[..equals].trim_ascii() == b"__Host-session"
+    pair.split(|byte| *byte == b'=').next().is_some_and(|name| name.trim_ascii() == b"__Host-session")
 }

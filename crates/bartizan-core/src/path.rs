@@ -192,7 +192,7 @@ pub(crate) fn decode(text: &[u8]) -> Vec<u8> {
 /// segments resolved; and each combination of these that changes something. The paths handed over are decoded: they
 /// are not to be decoded again.
 ///
-/// Returns whether all readings were accepted. Work is bounded by 288 passes over the path, a third of that
+/// Returns whether all readings were accepted. Work is bounded by 576 passes over the path, a third of that
 /// without control characters, and only a path with a relaxed finding comes here.
 pub(crate) fn every_reading(path: &[u8], mut judge: impl FnMut(&[u8]) -> bool) -> bool {
     let mut seen: Vec<Vec<u8>> = Vec::new();
@@ -204,7 +204,7 @@ pub(crate) fn every_reading(path: &[u8], mut judge: impl FnMut(&[u8]) -> bool) -
                 reading = decode(&reading);
             }
             for reading in [Cow::Borrowed(&*reading)].into_iter().chain(without_controls(&reading)) {
-                for choice in 0..16_u8 {
+                for choice in 0..32_u8 {
                     let mut reading = Cow::Borrowed(&*reading);
                     if choice & 1 != 0 {
                         reading = Cow::Owned(
@@ -219,6 +219,11 @@ pub(crate) fn every_reading(path: &[u8], mut judge: impl FnMut(&[u8]) -> bool) -
                     }
                     if choice & 8 != 0 {
                         reading = Cow::Owned(resolved(&reading));
+                    }
+                    // One program resolves `..` as the standard says, and takes an empty segment for a segment; the
+                    // next one merges the slashes that this leaves.
+                    if choice & 16 != 0 {
+                        reading = Cow::Owned(merged(&reading));
                     }
                     if seen.iter().any(|seen| **seen == *reading) {
                         continue;
@@ -377,6 +382,9 @@ mod tests {
             ("/x;%2fy/z", &["/x;/y/z", "/x/y/z", "/x/z"]),
             ("/admin%0a", &["/admin\n", "/admin"]),
             ("/a%09/x%00.png", &["/a\t/x\0.png", "/a/x.png", "/a\t/x"]),
+            // `..` takes the empty segment before it, or, where slashes are merged, the one before that.
+            ("/x//../admin", &["/x//../admin", "/x/../admin", "/x/admin", "/admin"]),
+            ("//admin//../y", &["//admin//../y", "/admin/../y", "//admin/y", "/y", "/admin/y"]),
             ("/x%0a/..%0a/admin", &["/x\n/..\n/admin", "/x/../admin", "/admin"]),
         ] {
             let mut readings = Vec::new();
