@@ -11,7 +11,7 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|text: &str| {
     // Half of the texts in development, where more is allowed.
     let profile = (text.len() % 2 == 1).then_some("development");
-    let env = |name: &str| (name.len() % 2 == 0).then(|| format!("{name}=${{env:AB}}$$"));
+    let env = |name: &str| name.len().is_multiple_of(2).then(|| format!("{name}=${{env:AB}}$$"));
     let input = PolicyInput { text, profile, env: &env, ..PolicyInput::new("fuzz.toml") };
     let read = load(&input);
     if let Err(errors) = &read {
@@ -38,7 +38,7 @@ fn check<'e>(errors: &'e [Diagnostic], text: &str) -> &'e [Diagnostic] {
         assert!(!error.message.is_empty() && !error.code.is_empty());
         if let Some(location) = &error.location {
             assert!(location.line >= 1 && location.column >= 1, "{error}");
-            let (start, len) = (location.offset as usize, location.len as usize);
+            let (start, len) = (location.offset, location.len);
             assert!(start + len <= text.len(), "{error}: {start}+{len} in {}", text.len());
             assert!(text.is_char_boundary(start) && text.is_char_boundary(start + len), "{error}");
         }
