@@ -80,34 +80,34 @@ fn count(path: &[u8]) -> usize {
 }
 
 /// Whether any reading of `path` has `admin` for its first segment.
+///
+/// A reading does each step once at most, and decodes twice at most, in any order.
 fn reaches_admin(path: &[u8]) -> bool {
-    let mut readings = BTreeSet::from([path.to_vec()]);
-    let mut fresh: Vec<Vec<u8>> = vec![path.to_vec()];
-    // Decoded at most twice; the other readings any number of times, for each undoes something for good.
-    let mut decodings = 0;
-    loop {
-        while let Some(reading) = fresh.pop() {
-            for step in [parameters_removed, slashes_merged, dots_resolved, backslashes_turned] {
-                let next = step(&reading);
-                if readings.insert(next.clone()) {
-                    fresh.push(next);
-                }
+    const STEPS: [fn(&[u8]) -> Vec<u8>; 4] =
+        [parameters_removed, slashes_merged, dots_resolved, backslashes_turned];
+    let mut readings = BTreeSet::new();
+    let mut fresh = vec![(path.to_vec(), 0, 0)];
+    while let Some((reading, done, decodings)) = fresh.pop() {
+        if !readings.insert((reading.clone(), done, decodings)) {
+            continue;
+        }
+        for (index, step) in STEPS.into_iter().enumerate().filter(|(index, _)| done & (1 << index) == 0) {
+            let next = step(&reading);
+            if next != reading {
+                fresh.push((next, done | (1 << index), decodings));
             }
         }
-        if decodings == 2 {
-            break;
-        }
-        decodings += 1;
-        for reading in readings.clone() {
+        if decodings < 2 {
             let next = decode(&reading);
-            if readings.insert(next.clone()) {
-                fresh.push(next);
+            if next != reading {
+                fresh.push((next, done, decodings + 1));
             }
+        }
+        if reading.strip_prefix(b"/admin").is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/")) {
+            return true;
         }
     }
-    readings.iter().any(|reading| {
-        reading.strip_prefix(b"/admin").is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
-    })
+    false
 }
 
 /// Each `%xx` becomes its byte; anything else stays.
