@@ -83,8 +83,8 @@ fn count(path: &[u8]) -> usize {
 ///
 /// A reading does each step once at most, and decodes twice at most, in any order.
 fn reaches_admin(path: &[u8]) -> bool {
-    const STEPS: [fn(&[u8]) -> Vec<u8>; 4] =
-        [parameters_removed, slashes_merged, dots_resolved, backslashes_turned];
+    type Step = fn(&[u8]) -> Vec<u8>;
+    const STEPS: [Step; 4] = [parameters_removed, slashes_merged, dots_resolved, backslashes_turned];
     let mut readings = BTreeSet::new();
     let mut fresh = vec![(path.to_vec(), 0, 0)];
     while let Some((reading, done, decodings)) = fresh.pop() {
