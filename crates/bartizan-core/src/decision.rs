@@ -154,6 +154,8 @@ pub(crate) struct Context {
     /// The number of the route, from 1; 0 is `[default]`.
     pub(crate) route: u16,
     pub(crate) client_ip: Option<IpAddr>,
+    /// The host that a trusted proxy was asked for, where it says one.
+    pub(crate) forwarded_host: Option<Box<[u8]>>,
     pub(crate) scheme: Scheme,
     pub(crate) sharing: Sharing,
     pub(crate) nonce: Option<Nonce>,

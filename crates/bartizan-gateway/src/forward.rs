@@ -51,7 +51,9 @@ pub(crate) fn request(head: &mut request::Parts, grant: &Grant, site: &Site, ses
     {
         headers.insert(header::HOST, value);
     }
-    if let Some(host) = headers.get(header::HOST).cloned() {
+    // What the client asked the proxies before us for, or else what it asked us for.
+    let asked = grant.forwarded_host().and_then(|host| HeaderValue::from_bytes(host).ok());
+    if let Some(host) = asked.or_else(|| headers.get(header::HOST).cloned()) {
         headers.insert(FORWARDED_HOST, host);
     }
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static(grant.scheme().as_str()));

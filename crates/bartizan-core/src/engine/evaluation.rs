@@ -92,6 +92,7 @@ impl<'e, 'r, E: Entropy, T: Trace> Evaluation<'e, 'r, E, T> {
             if cors::is_preflight(facts) { facts.preflight_method.unwrap_or_default() } else { facts.method };
         context.route = engine.route(method, |route| route.matches(facts.path));
         context.client_ip = way.client_ip;
+        context.forwarded_host = way.host.map(Into::into);
         context.scheme = way.scheme;
         context.sharing = engine.rules(context.route).cors.sharing(
             &inner.sharing,

@@ -24,6 +24,12 @@ impl Grant {
         self.context.scheme
     }
 
+    /// The host that the client asked a trusted proxy for, where the policy names the header and the proxy sent
+    /// it: `api.example.com`. `None` where the request's own host is the one that was asked for.
+    pub fn forwarded_host(&self) -> Option<&[u8]> {
+        self.context.forwarded_host.as_deref()
+    }
+
     /// The nonce of this response's Content Security Policy, 22 characters of base64. There is one where the
     /// route's pages have one and the request asks for a page (`Accept`, `Sec-Fetch-Dest`).
     pub fn nonce(&self) -> Option<&str> {

@@ -301,6 +301,7 @@ impl Context {
         Self {
             route: 0,
             client_ip: None,
+            forwarded_host: None,
             scheme: Scheme::Http,
             sharing: Sharing::Off,
             nonce: None,
