@@ -8,8 +8,9 @@ use crate::{
 /// Runs all tests.
 ///
 /// Gets the programs that the tests talk to (Chromium, FastAPI; by apt-get as root on Debian), builds the
-/// binary, runs every test, then the examples in the documentation, and sums up. Exit code 1 if anything failed.
-/// What cannot be had is skipped and said at the end; with CI set in the environment it is a failure.
+/// binary, runs every test (by cargo-nextest where it is installed, else by `cargo test`), then the examples in
+/// the documentation, and sums up. Exit code 1 if anything failed. What cannot be had is skipped and said at
+/// the end; with CI set in the environment it is a failure.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Only the tests whose names contain this.
@@ -17,10 +18,9 @@ pub(crate) struct Arguments {
     /// Only this crate.
     #[arg(short, long, value_name = "CRATE")]
     package: Option<String>,
-    /// Run each test in a process of its own, by cargo-nextest. Slower: the end-to-end tests share one browser
-    /// and one application per process.
+    /// Use `cargo test` even where cargo-nextest is installed.
     #[arg(long)]
-    nextest: bool,
+    no_nextest: bool,
 }
 
 /// Runs the steps.
@@ -35,9 +35,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let built = steps
         .step("build the binary", || run::run(run::cargo().args(["build", "--package", "bartizan-cli"])));
     if built {
-        steps.step(if arguments.nextest { "tests (cargo nextest)" } else { "tests (cargo test)" }, || {
+        let nextest = !arguments.no_nextest && run::works("cargo", &["nextest", "--version"]);
+        steps.step(if nextest { "tests (cargo nextest)" } else { "tests (cargo test)" }, || {
             let mut command = run::cargo();
-            if arguments.nextest {
+            if nextest {
                 command.args(["nextest", "run", "--no-fail-fast", "--no-tests", "warn"]);
             } else {
                 command.args(["test", "--no-fail-fast"]);
