@@ -93,7 +93,8 @@ fn pairs(value: &[u8]) -> Vec<&[u8]> {
     value.split(|byte| *byte == b';').map(<[u8]>::trim_ascii).filter(|pair| !pair.is_empty()).collect()
 }
 
-/// Whether a pair has our session's name, with or without a value.
+/// Whether a pair has our session's name, with or without a value; what has no name is named by its value.
 fn is_ours(pair: &[u8]) -> bool {
-    pair.split(|byte| *byte == b'=').next().is_some_and(|name| name.trim_ascii() == b"__Host-session")
+    let mut parts = pair.splitn(2, |byte| *byte == b'=').map(<[u8]>::trim_ascii);
+    parts.find(|part| !part.is_empty()).is_some_and(|name| name == b"__Host-session")
 }

@@ -79,32 +79,23 @@ fn count(path: &[u8]) -> usize {
     path.iter().filter(|byte| **byte == b'/').count()
 }
 
-/// Whether any reading of `path` has `admin` for its first segment.
-///
-/// A reading does each step once at most, and decodes twice at most, in any order.
+/// Whether any reading of `path` has `admin` for its first segment: any number of programs, one behind the other,
+/// each doing what it does, in any order; decoding twice at most.
 fn reaches_admin(path: &[u8]) -> bool {
-    type Step = fn(&[u8]) -> Vec<u8>;
-    const STEPS: [Step; 4] = [parameters_removed, slashes_merged, dots_resolved, backslashes_turned];
+    const STEPS: [fn(&[u8]) -> Vec<u8>; 4] =
+        [parameters_removed, slashes_merged, dots_resolved, backslashes_turned];
     let mut readings = BTreeSet::new();
-    let mut fresh = vec![(path.to_vec(), 0, 0)];
-    while let Some((reading, done, decodings)) = fresh.pop() {
-        if !readings.insert((reading.clone(), done, decodings)) {
-            continue;
-        }
-        for (index, step) in STEPS.into_iter().enumerate().filter(|(index, _)| done & (1 << index) == 0) {
-            let next = step(&reading);
-            if next != reading {
-                fresh.push((next, done | (1 << index), decodings));
-            }
-        }
-        if decodings < 2 {
-            let next = decode(&reading);
-            if next != reading {
-                fresh.push((next, done, decodings + 1));
-            }
-        }
+    let mut fresh = vec![(path.to_vec(), 0)];
+    while let Some((reading, decodings)) = fresh.pop() {
         if reading.strip_prefix(b"/admin").is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/")) {
             return true;
+        }
+        if !readings.insert((reading.clone(), decodings)) {
+            continue;
+        }
+        fresh.extend(STEPS.iter().map(|step| (step(&reading), decodings)));
+        if decodings < 2 {
+            fresh.push((decode(&reading), decodings + 1));
         }
     }
     false
