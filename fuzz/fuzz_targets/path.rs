@@ -79,11 +79,13 @@ fn count(path: &[u8]) -> usize {
     path.iter().filter(|byte| **byte == b'/').count()
 }
 
+/// What one program does to a path.
+type Step = fn(&[u8]) -> Vec<u8>;
+
 /// Whether any reading of `path` has `admin` for its first segment: any number of programs, one behind the other,
 /// each doing what it does, in any order; decoding twice at most.
 fn reaches_admin(path: &[u8]) -> bool {
-    const STEPS: [fn(&[u8]) -> Vec<u8>; 4] =
-        [parameters_removed, slashes_merged, dots_resolved, backslashes_turned];
+    const STEPS: [Step; 4] = [parameters_removed, slashes_merged, dots_resolved, backslashes_turned];
     let mut readings = BTreeSet::new();
     let mut fresh = vec![(path.to_vec(), 0)];
     while let Some((reading, decodings)) = fresh.pop() {

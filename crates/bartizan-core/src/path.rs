@@ -185,6 +185,9 @@ pub(crate) fn decode(text: &[u8]) -> Vec<u8> {
     decoded(text).collect()
 }
 
+/// What one program does to a path.
+type Step = fn(&[u8]) -> Vec<u8>;
+
 /// At most this many readings are made of one path. What has more is not a path that anybody means.
 const MAX_READINGS: usize = 64;
 
@@ -198,7 +201,7 @@ const MAX_READINGS: usize = 64;
 /// Returns whether all readings were accepted, and were few enough to be known. Only a path with a relaxed finding
 /// comes here.
 pub(crate) fn every_reading(path: &[u8], mut judge: impl FnMut(&[u8]) -> bool) -> bool {
-    const STEPS: [fn(&[u8]) -> Vec<u8>; 7] =
+    const STEPS: [Step; 7] =
         [decode, without_parameters, without_controls, cut_at_nul, turned, merged, resolved];
     let mut readings = vec![path.to_vec()];
     let mut next = 0;
