@@ -145,7 +145,6 @@ pub struct Grant {
     pub(crate) engine: Engine,
     pub(crate) context: Context,
     pub(crate) principal: Option<Box<Principal>>,
-    pub(crate) reports: Vec<Reason>,
 }
 
 /// What is known of a request once it was judged; plain data, which the response side reads.
@@ -154,8 +153,6 @@ pub(crate) struct Context {
     /// The number of the route, from 1; 0 is `[default]`.
     pub(crate) route: u16,
     pub(crate) client_ip: Option<IpAddr>,
-    /// The host that a trusted proxy was asked for, where it says one.
-    pub(crate) forwarded_host: Option<Box<[u8]>>,
     pub(crate) scheme: Scheme,
     pub(crate) sharing: Sharing,
     pub(crate) nonce: Option<Nonce>,
@@ -168,15 +165,26 @@ pub(crate) struct Context {
     pub(crate) isolation_suspect: bool,
     pub(crate) is_websocket: bool,
     pub(crate) edits: Edits,
+    /// What few requests have. A context is moved from hand to hand; on the heap this weighs one pointer.
+    pub(crate) seldom: Option<Box<Seldom>>,
+}
+
+/// What few requests have.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seldom {
+    /// The host that a trusted proxy was asked for, where it says one.
+    pub(crate) forwarded_host: Option<Box<[u8]>>,
+    /// What `Connection` names beyond the usual.
+    pub(crate) connection: Vec<Box<[u8]>>,
+    /// What mode `report` would have refused.
+    pub(crate) reports: Vec<Reason>,
 }
 
 /// What is to be done to the request.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Edits {
     /// Whether anything is.
     pub(crate) any: bool,
-    /// What `Connection` names beyond the usual.
-    pub(crate) connection: Vec<Box<[u8]>>,
     pub(crate) authorization: bool,
     pub(crate) api_key: bool,
     pub(crate) upgrade: bool,

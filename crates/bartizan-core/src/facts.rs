@@ -4,7 +4,7 @@ use arrayvec::ArrayVec;
 
 use crate::{
     HeaderPair, RequestHead,
-    forwarding::{Proxy, same_name},
+    forwarding::{Forwarded, Proxy},
 };
 
 /// A request's head as the controls see it: borrowed, flat, read once.
@@ -34,14 +34,10 @@ pub(crate) struct Facts<'r> {
     pub(crate) websocket_key: Once<'r>,
     pub(crate) websocket_version: Option<&'r [u8]>,
 
-    /// The configured forwarded headers' values, in order, from a trusted peer only.
-    pub(crate) forwarded_for: ArrayVec<&'r [u8], 8>,
-    pub(crate) forwarded_proto: Option<&'r [u8]>,
-    pub(crate) forwarded_host: Option<&'r [u8]>,
-
     pub(crate) session: Option<&'r [u8]>,
     pub(crate) session_copies: u8,
     pub(crate) has_ambient_cookie: bool,
+    /// The longest cookie of the lines that are long enough to have one that is too long.
     pub(crate) longest_cookie: usize,
     pub(crate) cookie_bytes: usize,
 
@@ -104,6 +100,14 @@ pub(crate) struct Names<'e> {
     pub(crate) trusted: bool,
     /// Whether API keys are configured.
     pub(crate) api_keys: bool,
+    /// How long a cookie may be.
+    pub(crate) max_cookie_bytes: usize,
+}
+
+impl Names<'_> {
+    const fn has_cookies(&self) -> bool {
+        self.session_cookie.is_some() || !self.ambient_cookies.is_empty()
+    }
 }
 
 impl<'r> Facts<'r> {
@@ -131,9 +135,6 @@ impl<'r> Facts<'r> {
             connection: ArrayVec::new(),
             websocket_key: Once::default(),
             websocket_version: None,
-            forwarded_for: ArrayVec::new(),
-            forwarded_proto: None,
-            forwarded_host: None,
             session: None,
             session_copies: 0,
             has_ambient_cookie: false,
@@ -146,11 +147,20 @@ impl<'r> Facts<'r> {
         }
     }
 
-    /// Reads every header once.
-    pub(crate) fn scan(&mut self, headers: impl Iterator<Item = HeaderPair<'r>>, names: Names<'_>) {
+    /// Reads every header once. What the proxies forwarded is needed by nobody but [`Proxy::way`].
+    pub(crate) fn scan(
+        &mut self,
+        headers: impl Iterator<Item = HeaderPair<'r>>,
+        names: Names<'_>,
+    ) -> Forwarded<'r> {
+        let mut forwarded = Forwarded::default();
         for (name, value) in headers {
             self.add(name, value, names);
+            if let Some(proxy) = names.proxy {
+                self.has_stripped |= forwarded.add(name, value, proxy, names.trusted);
+            }
         }
+        forwarded
     }
 
     #[inline(always)]
@@ -164,9 +174,6 @@ impl<'r> Facts<'r> {
                 self.read_lowered(name, value, names);
             }
             self.has_stripped |= crate::forwarding::is_stripped(name);
-        }
-        if let Some(proxy) = names.proxy {
-            self.add_forwarded(name, value, proxy, names.trusted);
         }
     }
 
@@ -209,33 +216,16 @@ impl<'r> Facts<'r> {
         true
     }
 
-    fn add_forwarded(&mut self, name: &[u8], value: &'r [u8], proxy: &Proxy, trusted: bool) {
-        let is = |configured: &Option<alloc::boxed::Box<[u8]>>| {
-            configured.as_ref().is_some_and(|configured| same_name(name, configured))
-        };
-        let (client, proto, host) = (is(&proxy.client), is(&proxy.proto), is(&proxy.host));
-        self.has_stripped |= client || proto || host;
-        if !trusted || name.contains(&b'_') {
-            return;
-        }
-        if client {
-            if self.forwarded_for.is_full() {
-                // The rightmost lines are the nearest proxies'; the oldest line is the least believable.
-                self.forwarded_for.remove(0);
-            }
-            self.forwarded_for.push(value);
-        }
-        if proto {
-            self.forwarded_proto = Some(value);
-        }
-        if host {
-            self.forwarded_host = Some(value);
-        }
-    }
-
     /// HTTP/2 may send a cookie a header (RFC 9113 §8.2.3); limits and names hold for all of them together.
     fn add_cookies(&mut self, value: &'r [u8], names: Names<'_>) {
         self.cookie_bytes += value.len();
+        // Where the policy names no cookie, one that is no longer than a cookie may be is only counted.
+        if names.has_cookies() || value.len() > names.max_cookie_bytes {
+            self.read_cookies(value, names);
+        }
+    }
+
+    fn read_cookies(&mut self, value: &'r [u8], names: Names<'_>) {
         for pair in value.split(|&byte| byte == b';') {
             let pair = pair.trim_ascii();
             let equals = pair.iter().position(|&byte| byte == b'=');
@@ -347,8 +337,14 @@ pub(crate) mod tests {
     use crate::Scheme;
     use alloc::vec;
 
-    pub(crate) const NO_NAMES: Names<'static> =
-        Names { session_cookie: None, ambient_cookies: &[], proxy: None, trusted: false, api_keys: false };
+    pub(crate) const NO_NAMES: Names<'static> = Names {
+        session_cookie: None,
+        ambient_cookies: &[],
+        proxy: None,
+        trusted: false,
+        api_keys: false,
+        max_cookie_bytes: 0,
+    };
 
     /// The facts of a request to `/`, for tables of tests.
     pub(crate) fn facts<'r>(method: &'r str, headers: &'r [(&'r str, &'r str)]) -> Facts<'r> {

@@ -4,14 +4,10 @@
 use alloc::{boxed::Box, format, vec::Vec};
 use core::net::{IpAddr, Ipv6Addr};
 
+use arrayvec::ArrayVec;
 use ipnet::IpNet;
 
-use crate::{
-    PolicyErrorKind, Scheme,
-    error::Problems,
-    facts::{Facts, list},
-    policy::ProxyConfig,
-};
+use crate::{PolicyErrorKind, Scheme, error::Problems, facts::list, policy::ProxyConfig};
 
 /// Who is believed, and about what.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +25,41 @@ pub(crate) struct Way<'r> {
     pub(crate) scheme: Scheme,
     /// The host that a trusted proxy was asked for.
     pub(crate) host: Option<&'r [u8]>,
+}
+
+/// What the trusted proxies forwarded: the values of the headers that the policy names, from a trusted peer only.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Forwarded<'r> {
+    /// In the order of the lines.
+    client: ArrayVec<&'r [u8], 8>,
+    proto: Option<&'r [u8]>,
+    host: Option<&'r [u8]>,
+}
+
+impl<'r> Forwarded<'r> {
+    /// Takes a header's value, if the policy names it and the peer is trusted. Whether it is named.
+    pub(crate) fn add(&mut self, name: &[u8], value: &'r [u8], proxy: &Proxy, trusted: bool) -> bool {
+        let is = |configured: &Option<Box<[u8]>>| {
+            configured.as_ref().is_some_and(|configured| same_name(name, configured))
+        };
+        let (client, proto, host) = (is(&proxy.client), is(&proxy.proto), is(&proxy.host));
+        if trusted && !name.contains(&b'_') {
+            if client {
+                if self.client.is_full() {
+                    // The rightmost lines are the nearest proxies'; the oldest line is the least believable.
+                    self.client.remove(0);
+                }
+                self.client.push(value);
+            }
+            if proto {
+                self.proto = Some(value);
+            }
+            if host {
+                self.host = Some(value);
+            }
+        }
+        client || proto || host
+    }
 }
 
 impl Proxy {
@@ -91,9 +122,9 @@ impl Proxy {
     ///
     /// Everything left of it was written by someone we do not know. A list of proxies only gives its leftmost,
     /// and so does a list in which an entry is no address: the proxy that passed that on is all that is known.
-    fn client_ip(&self, facts: &Facts<'_>, peer: Option<IpAddr>) -> Option<IpAddr> {
+    fn client_ip(&self, forwarded: &Forwarded<'_>, peer: Option<IpAddr>) -> Option<IpAddr> {
         let mut client = peer.map(normalised);
-        for line in facts.forwarded_for.iter().rev() {
+        for line in forwarded.client.iter().rev() {
             let standard = self.client.as_deref() == Some(b"forwarded");
             for entry in line.rsplit(|&byte| byte == b',') {
                 let entry = entry.trim_ascii();
@@ -112,9 +143,9 @@ impl Proxy {
     }
 
     /// What is believed of a request that a trusted proxy passed on.
-    pub(crate) fn way<'r>(&self, facts: &Facts<'r>, peer: Option<IpAddr>, scheme: Scheme) -> Way<'r> {
-        let client_ip = if self.client.is_some() && !facts.forwarded_for.is_empty() {
-            self.client_ip(facts, peer)
+    pub(crate) fn way<'r>(&self, forwarded: &Forwarded<'r>, peer: Option<IpAddr>, scheme: Scheme) -> Way<'r> {
+        let client_ip = if self.client.is_some() && !forwarded.client.is_empty() {
+            self.client_ip(forwarded, peer)
         } else {
             peer.map(normalised)
         };
@@ -122,13 +153,13 @@ impl Proxy {
             let entry = list(value?).last()?;
             if header.as_deref() == Some(b"forwarded") { parameter(entry, name) } else { Some(entry) }
         };
-        let scheme = match (self.proto.is_some(), last(&self.proto, facts.forwarded_proto, b"proto")) {
+        let scheme = match (self.proto.is_some(), last(&self.proto, forwarded.proto, b"proto")) {
             (true, Some(proto)) if proto.eq_ignore_ascii_case(b"https") => Scheme::Https,
             // The proxy terminates TLS and says so on every request; where it does not, the request was plain.
             (true, _) => Scheme::Http,
             (false, _) => scheme,
         };
-        Way { client_ip, scheme, host: last(&self.host, facts.forwarded_host, b"host") }
+        Way { client_ip, scheme, host: last(&self.host, forwarded.host, b"host") }
     }
 }
 
@@ -272,13 +303,16 @@ pub(crate) fn same_name(name: &[u8], other: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        facts::{
-            Names,
-            tests::{NO_NAMES, facts_with},
-        },
-        policy::ForwardedConfig,
-    };
+    use crate::policy::ForwardedConfig;
+
+    /// What a trusted peer forwarded.
+    fn forwarded<'r>(proxy: &Proxy, headers: &[(&'r str, &'r str)]) -> Forwarded<'r> {
+        let mut forwarded = Forwarded::default();
+        for (name, value) in headers {
+            forwarded.add(name.as_bytes(), value.as_bytes(), proxy, true);
+        }
+        forwarded
+    }
 
     fn proxy(client: &str, proto: Option<&str>, host: Option<&str>) -> Proxy {
         let mut problems = Problems::default();
@@ -323,9 +357,7 @@ mod tests {
         ] {
             let proxy = proxy(header, None, None);
             let headers: Vec<_> = lines.iter().map(|line| (header, *line)).collect();
-            let facts =
-                facts_with("GET", "/", &headers, Names { proxy: Some(&proxy), trusted: true, ..NO_NAMES });
-            let way = proxy.way(&facts, "10.0.0.1".parse().ok(), Scheme::Http);
+            let way = proxy.way(&forwarded(&proxy, &headers), "10.0.0.1".parse().ok(), Scheme::Http);
             assert_eq!(way.client_ip, expected.map(|text| text.parse().unwrap()), "{header}: {lines:?}");
         }
     }
@@ -344,9 +376,7 @@ mod tests {
             (&[("x-forwarded-scheme", "https"), ("forwarded", "proto=https;host=x")], Scheme::Http, None),
             (&[], Scheme::Http, None),
         ] {
-            let facts =
-                facts_with("GET", "/", headers, Names { proxy: Some(&proxy), trusted: true, ..NO_NAMES });
-            let way = proxy.way(&facts, "10.0.0.1".parse().ok(), Scheme::Https);
+            let way = proxy.way(&forwarded(&proxy, headers), "10.0.0.1".parse().ok(), Scheme::Https);
             assert_eq!((way.scheme, way.host), (scheme, host.map(str::as_bytes)), "{headers:?}");
         }
     }

@@ -20,7 +20,7 @@ pub(crate) struct Firewall {
     pub(crate) allow: Box<str>,
     max_headers: usize,
     max_header_bytes: usize,
-    max_cookie_bytes: usize,
+    pub(crate) max_cookie_bytes: usize,
     max_cookies_bytes: usize,
 }
 

@@ -27,7 +27,6 @@ pub struct Evaluation<'e, 'r, E, T> {
     entropy: E,
     trace: T,
     context: Context,
-    reports: Vec<Reason>,
     principal: Option<Box<Principal>>,
     state: State,
 }
@@ -70,6 +69,7 @@ impl<'e, 'r, E: Entropy, T: Trace> Evaluation<'e, 'r, E, T> {
             proxy: inner.proxy.as_ref(),
             trusted: trusted.is_some(),
             api_keys: inner.configured.api_keys,
+            max_cookie_bytes: inner.firewall.max_cookie_bytes,
         };
         let mut evaluation = Self {
             engine,
@@ -78,13 +78,12 @@ impl<'e, 'r, E: Entropy, T: Trace> Evaluation<'e, 'r, E, T> {
             entropy,
             trace,
             context: Context::unknown(),
-            reports: Vec::new(),
             principal: None,
             state: State::Begun,
         };
-        evaluation.facts.scan(head.headers.clone(), names);
+        let forwarded = evaluation.facts.scan(head.headers.clone(), names);
         if let Some(proxy) = trusted {
-            evaluation.way = proxy.way(&evaluation.facts, head.peer, head.scheme);
+            evaluation.way = proxy.way(&forwarded, head.peer, head.scheme);
         }
         let (facts, way, context) = (&evaluation.facts, &evaluation.way, &mut evaluation.context);
         // A preflight asks on behalf of the request that is to follow.
@@ -92,7 +91,9 @@ impl<'e, 'r, E: Entropy, T: Trace> Evaluation<'e, 'r, E, T> {
             if cors::is_preflight(facts) { facts.preflight_method.unwrap_or_default() } else { facts.method };
         context.route = engine.route(method, |route| route.matches(facts.path));
         context.client_ip = way.client_ip;
-        context.forwarded_host = way.host.map(Into::into);
+        if let Some(host) = way.host {
+            context.seldom().forwarded_host = Some(host.into());
+        }
         context.scheme = way.scheme;
         context.sharing = engine.rules(context.route).cors.sharing(
             &inner.sharing,
@@ -384,7 +385,7 @@ impl<'e, 'r, E: Entropy, T: Trace> Evaluation<'e, 'r, E, T> {
                 if mode == Mode::Enforce {
                     return Err(Stop::Refused(reason));
                 }
-                self.reports.push(reason);
+                self.context.seldom().reports.push(reason);
             }
         }
         Ok(())
@@ -431,7 +432,6 @@ impl<'e, 'r, E: Entropy, T: Trace> Evaluation<'e, 'r, E, T> {
             engine: self.engine.clone(),
             context: core::mem::replace(&mut self.context, Context::unknown()),
             principal: self.principal.take(),
-            reports: core::mem::take(&mut self.reports),
         }
     }
 
@@ -451,13 +451,15 @@ impl<'e, 'r, E: Entropy, T: Trace> Evaluation<'e, 'r, E, T> {
         let session_cookie = facts.session_copies > 0;
         self.context.edits = Edits {
             any: facts.has_stripped || authorization || upgrade || ambient_cookies || !connection.is_empty(),
-            connection,
             authorization,
             api_key: configured.api_keys,
             upgrade,
             session_cookie,
             ambient_cookies,
         };
+        if !connection.is_empty() {
+            self.context.seldom().connection = connection;
+        }
     }
 }
 

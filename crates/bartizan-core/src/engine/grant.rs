@@ -1,5 +1,6 @@
 //! A request that may go on: what goes with it, and what is taken from it.
 
+use alloc::boxed::Box;
 use core::net::IpAddr;
 
 use super::{Engine, SESSION_COOKIE};
@@ -27,7 +28,7 @@ impl Grant {
     /// The host that the client asked a trusted proxy for, where the policy names the header and the proxy sent
     /// it: `api.example.com`. `None` where the request's own host is the one that was asked for.
     pub fn forwarded_host(&self) -> Option<&[u8]> {
-        self.context.forwarded_host.as_deref()
+        self.context.seldom.as_ref()?.forwarded_host.as_deref()
     }
 
     /// The nonce of this response's Content Security Policy, 22 characters of base64. There is one where the
@@ -48,7 +49,7 @@ impl Grant {
 
     /// What mode `report` would have refused; each belongs into the log.
     pub fn reports(&self) -> &[Reason] {
-        &self.reports
+        self.context.seldom.as_ref().map_or(&[], |seldom| &seldom.reports)
     }
 
     /// The longest request body, in bytes.
@@ -100,7 +101,12 @@ impl RequestEdits<'_> {
             || (edits.authorization && is(b"authorization"))
             || (edits.api_key && is(b"x-api-key"))
             || (edits.upgrade && is(b"upgrade"))
-            || edits.connection.iter().any(|named| is(named)))
+            || self.connection().iter().any(|named| is(named)))
+    }
+
+    /// What `Connection` names beyond the usual.
+    fn connection(&self) -> &[Box<[u8]>] {
+        self.grant.context.seldom.as_ref().map_or(&[], |seldom| &seldom.connection)
     }
 
     /// What becomes of a `Cookie` header: our own cookie goes, and on `cross_site = "anonymous"` the login

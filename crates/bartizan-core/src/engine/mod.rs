@@ -296,12 +296,16 @@ impl Engine {
 }
 
 impl Context {
+    /// What few requests have, made where it is first needed.
+    fn seldom(&mut self) -> &mut crate::decision::Seldom {
+        self.seldom.get_or_insert_default()
+    }
+
     /// Of a request that nothing is known of.
     fn unknown() -> Self {
         Self {
             route: 0,
             client_ip: None,
-            forwarded_host: None,
             scheme: Scheme::Http,
             sharing: Sharing::Off,
             nonce: None,
@@ -311,6 +315,7 @@ impl Context {
             isolation_suspect: false,
             is_websocket: false,
             edits: crate::decision::Edits::default(),
+            seldom: None,
         }
     }
 }
