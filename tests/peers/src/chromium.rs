@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use url::{ParseError, Url};
 
 use crate::{
-    free_port, install,
+    Cdn, free_port, install,
     process::{LogOnFailure, Peer},
     raw, until,
     wait::poll,
@@ -51,6 +51,20 @@ impl Chromium {
 
     /// Opens a browser that has never been anywhere: its own profile, its own cookies.
     pub async fn browser(&self) -> Browser {
+        self.open(None).await
+    }
+
+    /// Opens one for which `cdn` has the names that it stands in for, and any certificate is good.
+    pub async fn browser_with(&self, cdn: &Cdn) -> Browser {
+        self.open(Some(cdn)).await
+    }
+
+    async fn open(&self, cdn: Option<&Cdn>) -> Browser {
+        // Nothing outside this machine exists, on every machine: no test depends on what a network lets through. Of
+        // the rules that map a name the first one holds.
+        let mut resolver_rules = cdn.map(Cdn::resolver_rules).unwrap_or_default();
+        resolver_rules
+            .extend(["MAP * ~NOTFOUND", "EXCLUDE localhost", "EXCLUDE 127.0.0.1"].map(str::to_owned));
         let profile = tempfile::tempdir().expect("a temporary directory");
         let mut arguments = vec![
             "--headless".to_owned(),
@@ -62,8 +76,7 @@ impl Chromium {
             "--disable-background-networking".to_owned(),
             "--disable-component-update".to_owned(),
             "--disable-sync".to_owned(),
-            // Nothing outside this machine exists, on every machine: no test depends on what a network lets through.
-            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1".to_owned(),
+            format!("--host-resolver-rules={}", resolver_rules.join(", ")),
             format!("--user-data-dir={}", profile.path().display()),
         ];
         if install::runs_as_root() {
@@ -71,6 +84,7 @@ impl Chromium {
         }
         let capabilities = json!({
             "browserName": "chrome",
+            "acceptInsecureCerts": cdn.is_some(),
             "goog:chromeOptions": { "binary": self.binary, "args": arguments },
             "goog:loggingPrefs": { "browser": "ALL" },
         });

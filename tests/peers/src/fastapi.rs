@@ -89,10 +89,12 @@ impl FastApi {
     }
 }
 
-/// The Python of a virtual environment that holds what the example asks for: made once, by whoever comes first.
+/// The Python of a virtual environment that holds what the example asks for, and what [`Cdn`](crate::Cdn) serves:
+/// made once, by whoever comes first.
 pub(crate) fn virtual_environment() -> Result<PathBuf, InstallError> {
-    let requirements = root().join("examples/fastapi-careless/requirements.txt");
-    let wanted = fs::read_to_string(&requirements).expect("the example's requirements");
+    let application = root().join("examples/fastapi-careless/requirements.txt");
+    let cdn = root().join("tests/peers/cdn/requirements.txt");
+    let wanted = [&application, &cdn].map(|file| fs::read_to_string(file).expect("requirements")).concat();
     let directory = peers_dir("fastapi");
     let lock = File::create(directory.join("lock")).expect("a lock file under target/");
     lock.lock().expect("the lock on the virtual environment");
@@ -105,8 +107,9 @@ pub(crate) fn virtual_environment() -> Result<PathBuf, InstallError> {
         return Ok(python);
     }
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
-    run(Command::new(&python).args(pip).arg(&requirements))?;
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    run(Command::new(&python).args(pip).arg("-r").arg(&application))?;
+    run(Command::new(&python).args(pip).args(["--no-deps", "-r"]).arg(&cdn))?;
     fs::write(&installed, wanted).expect("a file in the virtual environment");
     Ok(python)
 }

@@ -20,10 +20,12 @@ struct Program {
 
 pub(crate) const CHROMIUM: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
 pub(crate) const CHROMEDRIVER: &[&str] = &["chromedriver"];
+pub(crate) const OPENSSL: &[&str] = &["openssl"];
 
-const PROGRAMS: [Program; 3] = [
+const PROGRAMS: [Program; 4] = [
     Program { purpose: "the browser tests", names: CHROMIUM, package: "chromium" },
     Program { purpose: "the browser tests", names: CHROMEDRIVER, package: "chromium-driver" },
+    Program { purpose: "the browser tests of FastAPI's documentation", names: OPENSSL, package: "openssl" },
     Program { purpose: "the comparison with nginx", names: &["nginx"], package: "nginx-light" },
 ];
 

@@ -2,6 +2,7 @@
 //!
 //! - [`FastApi`]: the careless example application under uvicorn, from a virtual environment under `target/`.
 //! - [`Chromium`]: a headless browser, driven over `WebDriver`.
+//! - [`Cdn`]: the hosts that FastAPI's documentation pages load Swagger UI and `ReDoc` from.
 //! - [`StaticSite`]: somebody else's web site.
 //! - [`Gateway`]: the `bartizan` binary in front of any of them.
 //! - [`HttpRequest`] and [`raw`]: a well-behaved HTTP client, and a socket that sends whatever it is told.
@@ -22,6 +23,7 @@
 //! ```
 #![expect(clippy::missing_panics_doc, reason = "a peer that cannot start fails the test that asked for it")]
 
+mod cdn;
 mod chromium;
 mod fastapi;
 mod gateway;
@@ -33,6 +35,7 @@ mod static_site;
 mod wait;
 mod workspace;
 
+pub use cdn::Cdn;
 pub use chromium::{Browser, Chromium, ConsoleMessage};
 pub use fastapi::FastApi;
 pub use gateway::Gateway;
