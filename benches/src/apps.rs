@@ -25,11 +25,12 @@ impl<S> App for S where
 {
 }
 
-/// The application alone.
+/// The application alone. Its handlers are made services once, as axum does it for a router that it serves itself.
 pub fn bare() -> Router {
     Router::new()
         .route("/items/{id}", any(async |Path(id): Path<u32>| Json(id)))
         .route("/page", get(async || Html("<!doctype html><title>Items</title>")))
+        .with_state(())
 }
 
 /// The policy that is measured: all header-only controls.

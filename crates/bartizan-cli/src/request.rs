@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use bartizan::{OsEntropy, now};
+use bartizan::{OsClock, OsEntropy};
 use bartizan_core::{Answer, Decision, Engine, Form, HeaderPair, Recording, RequestHead, Scheme, Step};
 use serde::Serialize;
 use thiserror::Error;
@@ -140,7 +140,7 @@ impl Request {
 
     fn decide(&self, engine: &Engine, trace: &mut Recording) -> Decision {
         let head = self.head();
-        let mut evaluation = engine.evaluate_traced(&head, now(), OsEntropy, trace);
+        let mut evaluation = engine.evaluate_traced(&head, OsClock, OsEntropy, trace);
         loop {
             match evaluation.step() {
                 Step::Done(decision) => return decision,

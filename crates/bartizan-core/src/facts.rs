@@ -31,6 +31,8 @@ pub(crate) struct Facts<'r> {
     pub(crate) transfer_encoding: Once<'r>,
     pub(crate) upgrade: Once<'r>,
     pub(crate) connection: ArrayVec<&'r [u8], 4>,
+    /// Whether `Connection` says anything but the usual `keep-alive` or `close`.
+    pub(crate) connection_names_more: bool,
     pub(crate) websocket_key: Once<'r>,
     pub(crate) websocket_version: Option<&'r [u8]>,
 
@@ -133,6 +135,7 @@ impl<'r> Facts<'r> {
             transfer_encoding: Once::default(),
             upgrade: Once::default(),
             connection: ArrayVec::new(),
+            connection_names_more: false,
             websocket_key: Once::default(),
             websocket_version: None,
             session: None,
@@ -151,21 +154,20 @@ impl<'r> Facts<'r> {
     pub(crate) fn scan(
         &mut self,
         headers: impl Iterator<Item = HeaderPair<'r>>,
-        names: Names<'_>,
-    ) -> Forwarded<'r> {
-        let mut forwarded = Forwarded::default();
+        names: &Names<'_>,
+        forwarded: &mut Forwarded<'r>,
+    ) {
         for (name, value) in headers {
             self.add(name, value, names);
             if let Some(proxy) = names.proxy {
                 self.has_stripped |= forwarded.add(name, value, proxy, names.trusted);
             }
         }
-        forwarded
     }
 
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "called in one place, once per header of every request")]
-    fn add(&mut self, name: &'r [u8], value: &'r [u8], names: Names<'_>) {
+    fn add(&mut self, name: &'r [u8], value: &'r [u8], names: &Names<'_>) {
         self.header_count += 1;
         self.header_bytes += name.len() + value.len();
         // HTTP/2 and most servers hand names over in lower case; only where one is not, it is lowered to be read.
@@ -178,7 +180,7 @@ impl<'r> Facts<'r> {
     }
 
     #[cold]
-    fn read_lowered(&mut self, name: &[u8], value: &'r [u8], names: Names<'_>) {
+    fn read_lowered(&mut self, name: &[u8], value: &'r [u8], names: &Names<'_>) {
         if let Some(lower) = lower(name, &mut [0; LONGEST_NAME]) {
             self.read(lower, value, names);
         }
@@ -187,7 +189,7 @@ impl<'r> Facts<'r> {
     /// Takes what a header says, by its name in lower case. Whether it is one that is read.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "once per header of every request; the other caller is rare")]
-    fn read(&mut self, name: &[u8], value: &'r [u8], names: Names<'_>) -> bool {
+    fn read(&mut self, name: &[u8], value: &'r [u8], names: &Names<'_>) -> bool {
         match name {
             b"host" => self.host.add(value),
             b"accept" => self.accepts_html |= accepts_html(value),
@@ -198,7 +200,10 @@ impl<'r> Facts<'r> {
                 self.api_key = Some(value);
                 self.has_stripped = true;
             }
-            b"connection" => self.overflow |= self.connection.try_push(value).is_err(),
+            b"connection" => {
+                self.overflow |= self.connection.try_push(value).is_err();
+                self.connection_names_more |= !matches!(value, b"keep-alive" | b"close");
+            }
             b"authorization" => self.authorization.add(value),
             b"sec-fetch-site" => self.fetch_site.add(value),
             b"sec-fetch-mode" => self.fetch_mode = Some(value),
@@ -211,13 +216,15 @@ impl<'r> Facts<'r> {
             b"access-control-request-headers" => {
                 self.overflow |= self.preflight_headers.try_push(value).is_err();
             }
+            // What browsers send besides, and no control reads.
+            b"referer" | b"user-agent" | b"accept-encoding" | b"accept-language" | b"content-type" => {}
             _ => return false,
         }
         true
     }
 
     /// HTTP/2 may send a cookie a header (RFC 9113 §8.2.3); limits and names hold for all of them together.
-    fn add_cookies(&mut self, value: &'r [u8], names: Names<'_>) {
+    fn add_cookies(&mut self, value: &'r [u8], names: &Names<'_>) {
         self.cookie_bytes += value.len();
         // Where the policy names no cookie, one that is no longer than a cookie may be is only counted.
         if names.has_cookies() || value.len() > names.max_cookie_bytes {
@@ -225,7 +232,7 @@ impl<'r> Facts<'r> {
         }
     }
 
-    fn read_cookies(&mut self, value: &'r [u8], names: Names<'_>) {
+    fn read_cookies(&mut self, value: &'r [u8], names: &Names<'_>) {
         for pair in value.split(|&byte| byte == b';') {
             let pair = pair.trim_ascii();
             let equals = pair.iter().position(|&byte| byte == b'=');
@@ -368,7 +375,7 @@ pub(crate) mod tests {
             headers: headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())),
         };
         let mut facts = Facts::of_target(&head);
-        facts.scan(head.headers, names);
+        facts.scan(head.headers, &names, &mut Forwarded::default());
         facts
     }
 

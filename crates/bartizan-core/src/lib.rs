@@ -36,7 +36,7 @@ pub use engine::{Engine, Evaluation, RequestEdits};
 pub use error::{PolicyError, PolicyErrorKind};
 pub use forwarding::{is_hop_by_hop, is_protected, is_stripped};
 pub use origin::OriginError;
-pub use request::{Entropy, HeaderPair, RequestHead, Scheme, Timestamp};
+pub use request::{Clock, Entropy, HeaderPair, RequestHead, Scheme, Timestamp};
 pub use response::{HeaderId, HeaderSet, PreparedHeader, Reply, ResponseEdits, ResponseHead, ResponseHeader};
 pub use route::PatternError;
 pub use trace::{NoTrace, Note, Recording, Trace, Verdict};

@@ -73,9 +73,24 @@ impl Scheme {
     }
 }
 
-/// A point in time: milliseconds since 1970-01-01 00:00:00 UTC. The engine has no clock; each call is told.
+/// A point in time: milliseconds since 1970-01-01 00:00:00 UTC. The engine has no clock
+/// of its own; each call is given a [`Clock`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub u64);
+
+/// Where the engine takes the time from. It is asked where something depends on it: most policies' responses do
+/// not, and reading a clock costs.
+pub trait Clock {
+    /// The time.
+    fn now(&self) -> Timestamp;
+}
+
+/// A clock that stands: for tests, and for whoever read the time already.
+impl Clock for Timestamp {
+    fn now(&self) -> Timestamp {
+        *self
+    }
+}
 
 /// Where the engine takes its randomness from: nonces and request ids.
 ///

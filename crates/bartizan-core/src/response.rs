@@ -210,6 +210,12 @@ impl ResponseEdits {
         debug_assert!(added, "more headers than a response can get");
     }
 
+    /// Appends finished headers.
+    pub(crate) fn prepare_all(&mut self, ids: &[HeaderId]) {
+        let added = self.prepared.try_extend_from_slice(ids).is_ok();
+        debug_assert!(added, "more headers than a response can get");
+    }
+
     /// Headers that the response has and that go: all copies of each.
     pub const fn removed(&self) -> HeaderSet {
         self.removed

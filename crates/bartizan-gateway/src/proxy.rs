@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use bartizan::{HeaderPairs, OsEntropy, now};
+use bartizan::{HeaderPairs, OsClock, OsEntropy};
 use bartizan_core::{
     Decision, Denial, DenialCode, Form, Grant, Reason, Reply, RequestHead, ResponseHead, Scheme, Step,
 };
@@ -109,7 +109,7 @@ async fn judge(
         http2: head.version == Version::HTTP_2,
         headers: HeaderPairs::new(&head.headers),
     };
-    let mut evaluation = site.engine.evaluate(&request, now(), OsEntropy);
+    let mut evaluation = site.engine.evaluate(&request, OsClock, OsEntropy);
     loop {
         match evaluation.step() {
             Step::Done(decision) => return Ok(decision),

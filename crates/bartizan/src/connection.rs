@@ -41,18 +41,18 @@ pub(crate) fn host<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<&'r [u8]>
         .or_else(|| headers.get(header::HOST).map(HeaderValue::as_bytes))
 }
 
-/// The request's head as the engine reads it. Nothing is copied.
-pub(crate) fn head<B>(
-    request: &Request<B>,
+/// The request's head as the engine reads it, with its [`target`]. Nothing is copied.
+pub(crate) fn head<'r, B>(
+    request: &'r Request<B>,
+    target: &'r Uri,
     peer: Option<IpAddr>,
     scheme: Scheme,
-) -> RequestHead<'_, HeaderPairs<'_>> {
-    let uri = target(request.uri(), request.extensions());
+) -> RequestHead<'r, HeaderPairs<'r>> {
     RequestHead {
         method: request.method().as_str().as_bytes(),
-        path: uri.path().as_bytes(),
-        query: uri.query().map(str::as_bytes),
-        authority: uri.authority().map(|authority| authority.as_str().as_bytes()),
+        path: target.path().as_bytes(),
+        query: target.query().map(str::as_bytes),
+        authority: target.authority().map(|authority| authority.as_str().as_bytes()),
         scheme,
         peer,
         http2: request.version() >= Version::HTTP_2,
@@ -85,7 +85,8 @@ impl<'h> HeaderPairs<'h> {
 impl<'h> Iterator for HeaderPairs<'h> {
     type Item = HeaderPair<'h>;
 
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "once per header of every request")]
     fn next(&mut self) -> Option<HeaderPair<'h>> {
         let (name, value) = self.iter.next()?;
         self.taken += 1;

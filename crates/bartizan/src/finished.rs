@@ -6,7 +6,6 @@
 
 use std::{mem, sync::OnceLock};
 
-use arrayvec::ArrayVec;
 use bartizan_core::HeaderId;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -36,33 +35,35 @@ impl Finished {
             return false;
         }
         let Some(finished) = self.find(ids, prepared) else { return false };
+        let is_plain = headers.keys().all(has_place);
         // What the handler said of the same stands before what is appended.
-        if headers.keys().any(|name| !has_place(name) && finished.contains_key(name)) {
+        if !is_plain && headers.keys().any(|name| !has_place(name) && finished.contains_key(name)) {
             return false;
         }
         let mut own = mem::replace(headers, finished.clone());
-        let (mut content_type, mut content_length) = (None, None);
-        for (name, value) in &mut own {
-            let value = mem::replace(value, HeaderValue::from_static(""));
-            if *name == header::CONTENT_TYPE {
-                content_type = Some(value);
-            } else if *name == header::CONTENT_LENGTH {
-                content_length = Some(value);
-            } else {
-                headers.append(name, value);
+        let (mut has_type, mut has_length) = (false, false);
+        let mut places = headers.values_mut();
+        if let (Some(content_type), Some(content_length)) = (places.next(), places.next()) {
+            for (name, value) in &mut own {
+                if *name == header::CONTENT_TYPE {
+                    mem::swap(content_type, value);
+                    has_type = true;
+                } else if *name == header::CONTENT_LENGTH {
+                    mem::swap(content_length, value);
+                    has_length = true;
+                }
             }
         }
-        let places = [(header::CONTENT_TYPE, content_type), (header::CONTENT_LENGTH, content_length)];
-        let mut empty = ArrayVec::<_, 2>::new();
-        for (place, (name, value)) in headers.values_mut().zip(places) {
-            match value {
-                Some(value) => *place = value,
-                None => empty.push(name),
-            }
+        if !is_plain {
+            let others = own.into_iter().filter_map(|(name, value)| Some((name?, value)));
+            headers.extend(others.filter(|(name, _)| !has_place(name)));
         }
-        // What is not taken goes, and leaves room for a length that the server adds.
-        for name in empty {
-            headers.remove(name);
+        // A place that is not taken goes, and leaves room for a length that the server adds.
+        if !has_type {
+            headers.remove(header::CONTENT_TYPE);
+        }
+        if !has_length {
+            headers.remove(header::CONTENT_LENGTH);
         }
         true
     }
@@ -172,7 +173,7 @@ mod tests {
             http2: false,
             headers: [(&b"host"[..], &b"api.example.com"[..])].into_iter(),
         };
-        let step = engine.evaluate(&head, crate::now(), crate::OsEntropy).step();
+        let step = engine.evaluate(&head, crate::OsClock, crate::OsEntropy).step();
         let Step::Done(Decision::Allow(grant)) = step else { panic!("{step:?}") };
         let response = ResponseHead { status: 200, headers: std::iter::empty::<HeaderPair<'_>>() };
         grant.respond(response, crate::OsEntropy).prepared().to_vec()

@@ -70,6 +70,7 @@ where
         Self { state: State::Asking { judged, shared: Arc::clone(shared), seen: Some(seen), inner } }
     }
 
+    #[inline]
     pub(crate) fn settled(
         shared: &Arc<Shared>,
         decision: Decision,
@@ -81,6 +82,7 @@ where
     }
 }
 
+#[inline]
 /// Carries a decision out: calls the service, or replies. `body_of` makes the request's body what it is to the
 /// handler, if it is not yet.
 fn settle<S, B, I, O, J>(
@@ -255,7 +257,9 @@ where
                 }
                 StateProjection::Asking { judged, shared, seen, inner } => {
                     let (decision, request) = ready!(judged.as_mut().poll(cx));
-                    let seen = seen.take().unwrap_or_else(|| Seen::of(&request));
+                    let seen = seen.take().unwrap_or_else(|| {
+                        Seen::of(&request, connection::target(request.uri(), request.extensions()))
+                    });
                     settle::<S, B, I, O, _>(shared, decision, seen, request, |body| body, inner)
                 }
             };

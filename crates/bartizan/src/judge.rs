@@ -11,17 +11,16 @@ use std::{
 use bartizan_core::{
     Answer, Decision, Engine, Evaluation, HeaderPair, NoTrace, Query, RequestHead, Scheme, Step, policy::Mode,
 };
-use http::{Method, Request, uri::PathAndQuery};
+use http::{Method, Request, Uri, uri::PathAndQuery};
 use http_body::Body;
 
 use crate::{
-    BoxFuture, DenialEvent, OsEntropy, Store,
+    BoxFuture, DenialEvent, OsClock, OsEntropy, Store,
     body::{BoxError, RequestBody},
     connection,
     finished::Finished,
     future::forget,
     headers::Prepared,
-    now,
 };
 
 /// What all requests of a layer share.
@@ -42,8 +41,7 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    pub(crate) fn of<B>(request: &Request<B>) -> Self {
-        let target = connection::target(request.uri(), request.extensions());
+    pub(crate) fn of<B>(request: &Request<B>, target: &Uri) -> Self {
         Self {
             method: request.method().clone(),
             path: target.path_and_query().cloned(),
@@ -62,9 +60,10 @@ pub(crate) type Judged<B> = (Decision, Request<RequestBody<B>>);
 
 impl Shared {
     /// Decides, or says what the engine has to ask first.
-    pub(crate) fn judge<B>(&self, request: &Request<B>, seen: &Seen) -> Step {
-        let head = connection::head(request, seen.peer, self.scheme);
-        let mut evaluation = self.engine.evaluate(&head, now(), OsEntropy);
+    #[inline]
+    pub(crate) fn judge<B>(&self, request: &Request<B>, target: &Uri, peer: Option<IpAddr>) -> Step {
+        let head = connection::head(request, target, peer, self.scheme);
+        let mut evaluation = self.engine.evaluate(&head, OsClock, OsEntropy);
         let step = evaluation.step();
         if let Step::Done(decision) = &step {
             log_denial(decision, &head, &evaluation);
@@ -89,8 +88,9 @@ impl Shared {
             let request = Request::from_parts(parts, ());
             let mut body = RequestBody::new(body);
             let decision = {
-                let head = connection::head(&request, peer, self.scheme);
-                let mut evaluation = self.engine.evaluate(&head, now(), OsEntropy);
+                let target = connection::target(request.uri(), request.extensions());
+                let head = connection::head(&request, target, peer, self.scheme);
+                let mut evaluation = self.engine.evaluate(&head, OsClock, OsEntropy);
                 let decision = loop {
                     match evaluation.step() {
                         Step::Done(decision) => break decision,

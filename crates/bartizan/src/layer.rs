@@ -17,6 +17,7 @@ use tower_service::Service;
 use crate::{
     NoStore, Store,
     body::{AnyBodies, BoxError, RequestBodies, ResponseBodies},
+    connection,
     future::ResponseFuture,
     headers,
     judge::{Seen, Shared},
@@ -166,8 +167,9 @@ where
     }
 
     fn call(&mut self, request: Request<I>) -> Self::Future {
-        let seen = Seen::of(&request);
-        if let Step::Done(decision) = self.shared.judge(&request, &seen) {
+        let target = connection::target(request.uri(), request.extensions());
+        let seen = Seen::of(&request, target);
+        if let Step::Done(decision) = self.shared.judge(&request, target, seen.peer) {
             return ResponseFuture::settled(&self.shared, decision, seen, request, &mut self.inner);
         }
         // The service that was polled ready is the one to call; its clone waits for the next request.

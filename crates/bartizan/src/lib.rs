@@ -44,4 +44,4 @@ pub use log::{DENIAL_TARGET, DenialEvent};
 pub use policy_file::{Faults, PolicyFile, PolicyFileError};
 pub use store::{BoxFuture, NoStore, Store};
 pub use tower_layer::Layer;
-pub use world::{OsEntropy, now};
+pub use world::{OsClock, OsEntropy};

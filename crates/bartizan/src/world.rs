@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use bartizan_core::{Entropy, Timestamp};
+use bartizan_core::{Clock, Entropy, Timestamp};
 use rand::Rng as _;
 
 /// Randomness for nonces and request ids: a stream cipher per thread, seeded by the operating system and
@@ -20,10 +20,15 @@ impl Entropy for OsEntropy {
     }
 }
 
-/// The time by the system's clock. A clock before 1970 reads as 1970.
-pub fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(since.as_secs().saturating_mul(1000).saturating_add(since.subsec_millis().into()))
+/// The system's clock. Before 1970 it reads as 1970.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OsClock;
+
+impl Clock for OsClock {
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp(since.as_secs().saturating_mul(1000).saturating_add(since.subsec_millis().into()))
+    }
 }
 
 #[cfg(test)]
@@ -43,6 +48,6 @@ mod tests {
     #[test]
     fn time_is_in_milliseconds() {
         // 2020-01-01 and 2200-01-01.
-        assert!((1_577_836_800_000..7_258_118_400_000).contains(&now().0));
+        assert!((1_577_836_800_000..7_258_118_400_000).contains(&OsClock.now().0));
     }
 }

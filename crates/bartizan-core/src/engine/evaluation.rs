@@ -5,15 +5,15 @@ use core::net::IpAddr;
 
 use super::{Engine, SESSION_COOKIE};
 use crate::{
-    Answer, Credential, Decision, DenialCode, Entropy, Form, Grant, HeaderPair, Principal, Query, Reason,
-    RequestHead, ResponseHeader, Step, Timestamp, Trace, Verdict,
+    Answer, Clock, Credential, Decision, DenialCode, Entropy, Form, Grant, HeaderPair, Principal, Query,
+    Reason, RequestHead, ResponseHeader, Step, Trace, Verdict,
     controls::{
         Finding, cors, csrf, firewall, firewall::Firewall, framing, host, https, isolation, requirement,
         websocket,
     },
     decision::{Context, Edits, Nonce},
     facts::{Facts, Names, list},
-    forwarding::{self, Way},
+    forwarding::{self, Forwarded, Way},
     path,
     policy::{CredentialKind, Mode},
 };
@@ -51,16 +51,27 @@ enum Stop {
 }
 
 impl<'e, 'r, E: Entropy, T: Trace> Evaluation<'e, 'r, E, T> {
-    pub(super) fn begin<H>(
-        engine: &'e Engine,
-        head: &RequestHead<'r, H>,
-        _now: Timestamp,
-        entropy: E,
-        trace: T,
-    ) -> Self
+    /// An evaluation that knows the head's first line.
+    #[inline]
+    pub(super) fn new<H>(engine: &'e Engine, head: &RequestHead<'r, H>, entropy: E, trace: T) -> Self {
+        Self {
+            engine,
+            facts: Facts::of_target(head),
+            way: forwarding::direct(head.peer, head.scheme),
+            entropy,
+            trace,
+            context: Context::unknown(),
+            principal: None,
+            state: State::Begun,
+        }
+    }
+
+    /// Reads the headers. In place: an evaluation is too large to be handed about.
+    pub(super) fn read<H>(&mut self, head: &RequestHead<'r, H>, _clock: impl Clock)
     where
         H: Iterator<Item = HeaderPair<'r>> + Clone,
     {
+        let engine = self.engine;
         let inner = &engine.0;
         let trusted = inner.proxy.as_ref().filter(|proxy| proxy.trusts(head.peer));
         let names = Names {
@@ -71,21 +82,12 @@ impl<'e, 'r, E: Entropy, T: Trace> Evaluation<'e, 'r, E, T> {
             api_keys: inner.configured.api_keys,
             max_cookie_bytes: inner.firewall.max_cookie_bytes,
         };
-        let mut evaluation = Self {
-            engine,
-            facts: Facts::of_target(head),
-            way: forwarding::direct(head.peer, head.scheme),
-            entropy,
-            trace,
-            context: Context::unknown(),
-            principal: None,
-            state: State::Begun,
-        };
-        let forwarded = evaluation.facts.scan(head.headers.clone(), names);
+        let mut forwarded = Forwarded::default();
+        self.facts.scan(head.headers.clone(), &names, &mut forwarded);
         if let Some(proxy) = trusted {
-            evaluation.way = proxy.way(&forwarded, head.peer, head.scheme);
+            self.way = proxy.way(&forwarded, head.peer, head.scheme);
         }
-        let (facts, way, context) = (&evaluation.facts, &evaluation.way, &mut evaluation.context);
+        let (facts, way, context) = (&self.facts, &self.way, &mut self.context);
         // A preflight asks on behalf of the request that is to follow.
         let method =
             if cors::is_preflight(facts) { facts.preflight_method.unwrap_or_default() } else { facts.method };
@@ -102,7 +104,6 @@ impl<'e, 'r, E: Entropy, T: Trace> Evaluation<'e, 'r, E, T> {
             way.scheme,
         );
         context.is_navigation = facts.is_navigation();
-        evaluation
     }
 
     /// Goes on until it has decided or must ask.
@@ -373,21 +374,34 @@ impl<'e, 'r, E: Entropy, T: Trace> Evaluation<'e, 'r, E, T> {
     }
 
     /// Notes what a control found, and stops where it refuses and is enforced.
+    #[inline]
     fn settle(&mut self, control: &'static str, mode: Mode, finding: Finding<'r>) -> Result<(), Stop> {
         match finding {
             Finding::Skip(why) => self.trace.note(control, Verdict::Skip, || why.into()),
             Finding::Pass(why) => self.trace.note(control, Verdict::Pass, || why.into()),
             Finding::Refuse { code, value, why } => {
-                let reason =
-                    if value.is_empty() { Reason::new(code) } else { Reason::with_value(code, value) };
-                let verdict = if mode == Mode::Enforce { Verdict::Refuse } else { Verdict::Report };
-                self.trace.note(control, verdict, || refusal(&reason, why));
-                if mode == Mode::Enforce {
-                    return Err(Stop::Refused(reason));
-                }
-                self.context.seldom().reports.push(reason);
+                return self.settle_refusal(control, mode, code, value, why);
             }
         }
+        Ok(())
+    }
+
+    #[cold]
+    fn settle_refusal(
+        &mut self,
+        control: &'static str,
+        mode: Mode,
+        code: DenialCode,
+        value: &[u8],
+        why: &'static str,
+    ) -> Result<(), Stop> {
+        let reason = if value.is_empty() { Reason::new(code) } else { Reason::with_value(code, value) };
+        let verdict = if mode == Mode::Enforce { Verdict::Refuse } else { Verdict::Report };
+        self.trace.note(control, verdict, || refusal(&reason, why));
+        if mode == Mode::Enforce {
+            return Err(Stop::Refused(reason));
+        }
+        self.context.seldom().reports.push(reason);
         Ok(())
     }
 
@@ -475,7 +489,7 @@ fn named_by_connection(facts: &Facts<'_>) -> Vec<Box<[u8]>> {
         b"transfer-encoding",
         b"connection",
     ];
-    if facts.connection.iter().all(|value| matches!(*value, b"keep-alive" | b"close")) {
+    if !facts.connection_names_more {
         return Vec::new();
     }
     facts

@@ -11,8 +11,8 @@ pub use evaluation::Evaluation;
 pub use grant::RequestEdits;
 
 use crate::{
-    Denial, DenialCode, Deployment, Entropy, HeaderPair, NoTrace, PolicyError, PreparedHeader, Reason, Reply,
-    RequestHead, RequestId, ResponseHeader, Scheme, Timestamp, Trace, Warning,
+    Clock, Denial, DenialCode, Deployment, Entropy, HeaderPair, NoTrace, PolicyError, PreparedHeader, Reason,
+    Reply, RequestHead, RequestId, ResponseHeader, Scheme, Trace, Warning,
     controls::{
         cors::{Cors, Shared, Sharing},
         csrf::Csrf,
@@ -27,7 +27,7 @@ use crate::{
         Kind,
         prepared::Prepared,
         problem,
-        table::{KindCsp, Rule, Table},
+        table::{KindCsp, Table},
     },
     origin::OriginSet,
     path::Findings,
@@ -129,24 +129,26 @@ impl Engine {
     }
 
     /// Begins to judge a request: reads its headers, once.
+    #[inline]
     pub fn evaluate<'r, H, E>(
         &self,
         head: &RequestHead<'r, H>,
-        now: Timestamp,
+        clock: impl Clock,
         entropy: E,
     ) -> Evaluation<'_, 'r, E, NoTrace>
     where
         H: Iterator<Item = HeaderPair<'r>> + Clone,
         E: Entropy,
     {
-        self.evaluate_traced(head, now, entropy, NoTrace)
+        self.evaluate_traced(head, clock, entropy, NoTrace)
     }
 
     /// The same, telling `trace` what each control found.
+    #[inline]
     pub fn evaluate_traced<'r, H, E, T>(
         &self,
         head: &RequestHead<'r, H>,
-        now: Timestamp,
+        clock: impl Clock,
         entropy: E,
         trace: T,
     ) -> Evaluation<'_, 'r, E, T>
@@ -155,7 +157,9 @@ impl Engine {
         E: Entropy,
         T: Trace,
     {
-        Evaluation::begin(self, head, now, entropy, trace)
+        let mut evaluation = Evaluation::new(self, head, entropy, trace);
+        evaluation.read(head, clock);
+        evaluation
     }
 
     /// A refusal by a surface that has no grant: the head could not be read, or did not come in time.
@@ -258,7 +262,7 @@ impl Engine {
             }
         };
         for row in &headers.rows {
-            if row.rule != Rule::OursOverHttps || context.scheme == Scheme::Https {
+            if row.rule.applies(context.scheme) {
                 add(row.id);
             }
         }

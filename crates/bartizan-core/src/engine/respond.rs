@@ -72,11 +72,22 @@ impl Grant {
         let headers = rules.headers.of(seen.kind);
         edits.removes_protected = seen.has_protected;
         edits.removed.extend(seen.present.intersection(TELLTALES));
-        self.add_rows(headers, &seen, &mut edits);
         // 1xx, 101 and 304 are about a representation that the client has already.
-        if !matches!(status, 100..=199 | 304) {
-            self.add_csp(headers, &seen, &mut edits);
-            self.add_caching(headers, &seen, &mut edits);
+        let is_whole = !matches!(status, 100..=199 | 304);
+        match &headers.whole {
+            Some(whole) if is_whole && seen.present.intersection(whole.unless).is_empty() => {
+                edits.prepare_all(match self.context.scheme {
+                    Scheme::Http => &whole.over_http,
+                    Scheme::Https => &whole.over_https,
+                });
+            }
+            _ => {
+                self.add_rows(headers, &seen, &mut edits);
+                if is_whole {
+                    self.add_csp(headers, &seen, &mut edits);
+                    self.add_caching(headers, &seen, &mut edits);
+                }
+            }
         }
         self.add_sharing(&seen, &mut edits);
         if seen.has_cookies {
@@ -185,25 +196,15 @@ impl Grant {
 
     fn add_rows(&self, headers: &KindHeaders, seen: &Seen, edits: &mut ResponseEdits) {
         for row in &headers.rows {
-            let present = seen.present.contains(row.name);
-            match row.rule {
-                Rule::Handlers if present => continue,
-                Rule::Handlers => {}
-                Rule::Ours => {
-                    if present {
-                        edits.removed.insert(row.name);
-                    }
+            if seen.present.contains(row.name) {
+                if row.rule == Rule::Handlers {
+                    continue;
                 }
-                Rule::OursOverHttps => {
-                    if present {
-                        edits.removed.insert(row.name);
-                    }
-                    if self.context.scheme != Scheme::Https {
-                        continue;
-                    }
-                }
+                edits.removed.insert(row.name);
             }
-            edits.prepare(row.id);
+            if row.rule.applies(self.context.scheme) {
+                edits.prepare(row.id);
+            }
         }
     }
 
@@ -288,6 +289,10 @@ impl Grant {
         if let Some(id) =
             self.engine.vary(rules, &self.context, matches!(seen.kind, Kind::Api | Kind::Stream))
         {
+            if seen.varies_by.is_empty() {
+                edits.prepare(id);
+                return;
+            }
             let names = self.engine.0.prepared.get(id).map(|header| &*header.value).unwrap_or_default();
             let said = |name: &[u8]| {
                 seen.varies_by.iter().any(|value| has_token(value, name) || has_token(value, b"*"))

@@ -14,7 +14,7 @@ use super::{
     prepared::Prepared,
 };
 use crate::{
-    HeaderId, PolicyErrorKind, ResponseHeader,
+    HeaderId, HeaderSet, PolicyErrorKind, ResponseHeader, Scheme,
     error::Problems,
     origin::{OriginPattern, registrable_domain},
     policy::{CspPreset, Directives, Mode, Policy, RouteOptions, XssProtection},
@@ -42,6 +42,40 @@ pub(crate) struct KindHeaders {
     pub(crate) handler_frame_options: [Option<HeaderId>; 2],
     /// `Cache-Control: no-store` where the handler set none.
     pub(crate) no_store: Option<HeaderId>,
+    /// All of these where the handler has a say in none of them; `None` where a nonce is among them.
+    pub(crate) whole: Option<Whole>,
+}
+
+/// The headers of a kind as nearly every response gets them, listed once for all.
+#[derive(Clone, Debug)]
+pub(crate) struct Whole {
+    /// The headers of a handler that make a response another than those.
+    pub(crate) unless: HeaderSet,
+    pub(crate) over_http: Box<[HeaderId]>,
+    pub(crate) over_https: Box<[HeaderId]>,
+}
+
+impl KindHeaders {
+    fn whole(&self) -> Option<Whole> {
+        let (KindCsp::None | KindCsp::Finished(_), KindCsp::None | KindCsp::Finished(_)) =
+            (&self.csp, &self.report_only)
+        else {
+            return None;
+        };
+        let mut unless = HeaderSet::of(&[
+            ResponseHeader::ContentSecurityPolicy,
+            ResponseHeader::ContentSecurityPolicyReportOnly,
+            ResponseHeader::XFrameOptions,
+            ResponseHeader::CacheControl,
+        ]);
+        self.rows.iter().for_each(|row| unless.insert(row.name));
+        let list = |scheme| {
+            let rows = self.rows.iter().filter(|row| row.rule.applies(scheme)).map(|row| row.id);
+            let policies = [&self.csp, &self.report_only].into_iter().filter_map(KindCsp::finished);
+            rows.chain(policies).chain(self.frame_options).chain(self.no_store).collect()
+        };
+        Some(Whole { unless, over_http: list(Scheme::Http), over_https: list(Scheme::Https) })
+    }
 }
 
 /// One header of a kind.
@@ -63,6 +97,13 @@ pub(crate) enum Rule {
     OursOverHttps,
 }
 
+impl Rule {
+    /// Whether there is such a header at all in responses over `scheme`.
+    pub(crate) fn applies(self, scheme: Scheme) -> bool {
+        self != Self::OursOverHttps || scheme == Scheme::Https
+    }
+}
+
 /// A kind's Content Security Policy.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum KindCsp {
@@ -73,6 +114,15 @@ pub(crate) enum KindCsp {
     Finished(HeaderId),
     /// With a nonce where there is one.
     Nonce { template: CspTemplate, without: HeaderId },
+}
+
+impl KindCsp {
+    const fn finished(&self) -> Option<HeaderId> {
+        match self {
+            Self::Finished(id) => Some(*id),
+            Self::None | Self::Nonce { .. } => None,
+        }
+    }
 }
 
 /// What does not depend on the route.
@@ -127,7 +177,7 @@ fn hsts(policy: &Policy, public: &[OriginPattern], problems: &mut Problems) -> S
     let config = policy.headers.hsts;
     let max_age = config.max_age.map_or(63_072_000, |age| age.0.as_secs());
     let whole_domain = public.iter().find(|origin| {
-        origin.http_scheme() == Some(crate::Scheme::Https)
+        origin.http_scheme() == Some(Scheme::Https)
             && registrable_domain(origin.host()) == Some(origin.host())
     });
     if let (Some(origin), None) = (whole_domain, config.include_subdomains) {
@@ -202,6 +252,7 @@ impl Table {
             let rows = rows(kind, common, corp, opener, prepared);
             let mut headers = KindHeaders { rows, ..KindHeaders::default() };
             if kind == Kind::Asset {
+                headers.whole = headers.whole();
                 return headers;
             }
             let csp = if kind == Kind::Page { &page } else { &api };
@@ -227,6 +278,7 @@ impl Table {
             if kind != Kind::Page {
                 headers.no_store = Some(prepared.add(ResponseHeader::CacheControl, "no-store"));
             }
+            headers.whole = headers.whole();
             headers
         });
         Self { kinds, has_nonce }
