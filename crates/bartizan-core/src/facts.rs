@@ -157,19 +157,21 @@ impl<'r> Facts<'r> {
         names: &Names<'_>,
         forwarded: &mut Forwarded<'r>,
     ) {
+        let (mut count, mut bytes) = (0, 0);
         for (name, value) in headers {
+            count += 1;
+            bytes += name.len() + value.len();
             self.add(name, value, names);
             if let Some(proxy) = names.proxy {
                 self.has_stripped |= forwarded.add(name, value, proxy, names.trusted);
             }
         }
+        (self.header_count, self.header_bytes) = (count, bytes);
     }
 
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "called in one place, once per header of every request")]
     fn add(&mut self, name: &'r [u8], value: &'r [u8], names: &Names<'_>) {
-        self.header_count += 1;
-        self.header_bytes += name.len() + value.len();
         // HTTP/2 and most servers hand names over in lower case; only where one is not, it is lowered to be read.
         if !self.read(name, value, names) {
             if !is_plain(name) {
@@ -190,34 +192,38 @@ impl<'r> Facts<'r> {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "once per header of every request; the other caller is rare")]
     fn read(&mut self, name: &[u8], value: &'r [u8], names: &Names<'_>) -> bool {
-        match name {
-            b"host" => self.host.add(value),
-            b"accept" => self.accepts_html |= accepts_html(value),
-            b"cookie" => self.add_cookies(value, names),
-            b"origin" => self.origin.add(value),
-            b"upgrade" => self.upgrade.add(value),
-            b"x-api-key" if names.api_keys => {
+        // The length tells most names apart, and comparing with a name of known length takes a word or two.
+        match name.len() {
+            4 if name == b"host" => self.host.add(value),
+            6 if name == b"accept" => self.accepts_html |= accepts_html(value),
+            6 if name == b"cookie" => self.add_cookies(value, names),
+            6 if name == b"origin" => self.origin.add(value),
+            7 if name == b"upgrade" => self.upgrade.add(value),
+            9 if name == b"x-api-key" && names.api_keys => {
                 self.api_key = Some(value);
                 self.has_stripped = true;
             }
-            b"connection" => {
+            10 if name == b"connection" => {
                 self.overflow |= self.connection.try_push(value).is_err();
-                self.connection_names_more |= !matches!(value, b"keep-alive" | b"close");
+                self.connection_names_more |= value != b"keep-alive" && value != b"close";
             }
-            b"authorization" => self.authorization.add(value),
-            b"sec-fetch-site" => self.fetch_site.add(value),
-            b"sec-fetch-mode" => self.fetch_mode = Some(value),
-            b"sec-fetch-dest" => self.fetch_dest = Some(value),
-            b"content-length" => self.content_length.add(value),
-            b"transfer-encoding" => self.transfer_encoding.add(value),
-            b"sec-websocket-key" => self.websocket_key.add(value),
-            b"sec-websocket-version" => self.websocket_version = Some(value),
-            b"access-control-request-method" => self.preflight_method = Some(value),
-            b"access-control-request-headers" => {
+            13 if name == b"authorization" => self.authorization.add(value),
+            14 if name == b"sec-fetch-site" => self.fetch_site.add(value),
+            14 if name == b"sec-fetch-mode" => self.fetch_mode = Some(value),
+            14 if name == b"sec-fetch-dest" => self.fetch_dest = Some(value),
+            14 if name == b"content-length" => self.content_length.add(value),
+            17 if name == b"transfer-encoding" => self.transfer_encoding.add(value),
+            17 if name == b"sec-websocket-key" => self.websocket_key.add(value),
+            21 if name == b"sec-websocket-version" => self.websocket_version = Some(value),
+            29 if name == b"access-control-request-method" => self.preflight_method = Some(value),
+            30 if name == b"access-control-request-headers" => {
                 self.overflow |= self.preflight_headers.try_push(value).is_err();
             }
             // What browsers send besides, and no control reads.
-            b"referer" | b"user-agent" | b"accept-encoding" | b"accept-language" | b"content-type" => {}
+            7 if name == b"referer" => {}
+            10 if name == b"user-agent" => {}
+            12 if name == b"content-type" => {}
+            15 if name == b"accept-encoding" || name == b"accept-language" => {}
             _ => return false,
         }
         true
@@ -318,7 +324,7 @@ pub(crate) fn is_plain(name: &[u8]) -> bool {
 
 fn accepts_html(value: &[u8]) -> bool {
     // What scripts send.
-    if matches!(value, b"*/*" | b"application/json") {
+    if value == b"*/*" || value == b"application/json" {
         return false;
     }
     value.split(|&byte| byte == b',').any(|range| {
@@ -413,6 +419,37 @@ pub(crate) mod tests {
         let long = "X".repeat(LONGEST_NAME + 1);
         assert_eq!(facts("GET", &[(&long, "x")]).header_count, 1);
         assert!(facts("GET", &[("ACCESS-CONTROL-REQUEST-HEADERS", "x")]).preflight_headers.len() == 1);
+    }
+
+    #[test]
+    fn every_name_is_as_long_as_its_arm_says() {
+        for name in [
+            "host",
+            "accept",
+            "cookie",
+            "origin",
+            "upgrade",
+            "referer",
+            "x-api-key",
+            "connection",
+            "user-agent",
+            "content-type",
+            "authorization",
+            "sec-fetch-site",
+            "sec-fetch-mode",
+            "sec-fetch-dest",
+            "content-length",
+            "accept-encoding",
+            "accept-language",
+            "transfer-encoding",
+            "sec-websocket-key",
+            "sec-websocket-version",
+            "access-control-request-method",
+            "access-control-request-headers",
+        ] {
+            let names = Names { api_keys: true, ..NO_NAMES };
+            assert!(facts("GET", &[]).read(name.as_bytes(), b"x", &names), "{name}");
+        }
     }
 
     #[test]

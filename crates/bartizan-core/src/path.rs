@@ -79,14 +79,13 @@ const CLASS: [u8; 256] = {
 /// Looks for everything that two programs could read in two ways.
 pub(crate) fn scan(path: &[u8]) -> Findings {
     // Nearly every path is words between single slashes, and words have nothing to find.
-    let mut after_slash = false;
-    let plain = path.iter().all(|&byte| {
-        let is_slash = byte == b'/';
-        let fine = if is_slash { !after_slash } else { CLASS.get(usize::from(byte)) == Some(&0) };
-        after_slash = is_slash;
-        fine
-    });
-    if plain { Findings::default() } else { scan_closely(path) }
+    let mut rest = path.iter();
+    while let Some(&byte) = rest.find(|byte| CLASS.get(usize::from(**byte)) != Some(&0)) {
+        if byte != b'/' || rest.as_slice().first() == Some(&b'/') {
+            return scan_closely(path);
+        }
+    }
+    Findings::default()
 }
 
 /// Looks at every byte of `path` once.

@@ -71,7 +71,19 @@ response_headers! {
 
 impl ResponseHeader {
     /// The header of this name, in any case, if the engine knows it.
+    #[inline]
     pub fn identify(name: &[u8]) -> Option<Self> {
+        // Nearly every response has these two.
+        if name == b"content-type" {
+            return Some(Self::ContentType);
+        }
+        if name == b"content-length" {
+            return Some(Self::ContentLength);
+        }
+        Self::identify_other(name)
+    }
+
+    fn identify_other(name: &[u8]) -> Option<Self> {
         let candidates = BY_LENGTH.get(name.len())?;
         let exactly = candidates.iter().copied().find(|known| known.as_str().as_bytes() == name);
         // Most names come in lower case, and then there is nothing else to find.

@@ -78,13 +78,13 @@ where
         request: Request<I>,
         inner: &mut S,
     ) -> Self {
-        Self { state: settle::<S, B, I, O, _>(shared, decision, seen, request, RequestBody::new, inner) }
+        settle(shared, decision, seen, request, RequestBody::new, inner)
     }
 }
 
-#[inline]
 /// Carries a decision out: calls the service, or replies. `body_of` makes the request's body what it is to the
 /// handler, if it is not yet.
+#[inline]
 fn settle<S, B, I, O, J>(
     shared: &Arc<Shared>,
     decision: Decision,
@@ -92,7 +92,7 @@ fn settle<S, B, I, O, J>(
     mut request: Request<J>,
     body_of: impl FnOnce(J) -> RequestBody<I>,
     inner: &mut S,
-) -> State<S, S::Future, I, <B as ResponseBodies<O>>::Body>
+) -> ResponseFuture<S, B, I, O>
 where
     B: RequestBodies<I> + ResponseBodies<O>,
     S: Service<Request<<B as RequestBodies<I>>::Body>, Response = Response<O>>,
@@ -100,8 +100,8 @@ where
 {
     let grant = match decision {
         Decision::Allow(grant) => grant,
-        Decision::Respond(reply) => return replying::<B, O, _, _, _>(reply, &seen.method),
-        Decision::Deny(denial) => return replying::<B, O, _, _, _>(denial.into_reply(), &seen.method),
+        Decision::Respond(reply) => return replying(reply, &seen.method),
+        Decision::Deny(denial) => return replying(denial.into_reply(), &seen.method),
     };
     for reason in grant.reports() {
         log(&request, &grant, &seen, reason, None);
@@ -111,31 +111,38 @@ where
     if length.lower() > max {
         let denial = grant.fail(Reason::new(DenialCode::BodyTooLarge), OsEntropy);
         log(&request, &grant, &seen, denial.reason(), Some(&denial));
-        return replying::<B, O, _, _, _>(denial.into_reply(), &seen.method);
+        return replying(denial.into_reply(), &seen.method);
     }
     headers::edit_request(request.headers_mut(), grant.request_edits());
     introduce(request.extensions_mut(), &grant, seen.peer);
     let mut exceeded = None;
-    let request = request.map(|body| {
-        let mut body = body_of(body);
-        if length.upper().is_none_or(|upper| upper > max) {
-            exceeded = Some(body.limit(max));
-        }
-        <B as RequestBodies<I>>::carry(body)
-    });
+    let (parts, body) = request.into_parts();
+    let mut body = body_of(body);
+    if length.upper().is_none_or(|upper| upper > max) {
+        exceeded = Some(body.limit(max));
+    }
+    let body = <B as RequestBodies<I>>::carry(body);
     let passed = Passed { shared: Arc::clone(shared), grant, seen, exceeded };
-    match catch_unwind(AssertUnwindSafe(|| inner.call(request))) {
-        Ok(future) => State::Handling { future, passed },
-        Err(panic) => State::Replying { response: Some(passed.panicked::<B, O>(panic)) },
+    match catch_unwind(AssertUnwindSafe(|| inner.call(Request::from_parts(parts, body)))) {
+        Ok(future) => ResponseFuture { state: State::Handling { future, passed } },
+        Err(panic) => replied(passed.panicked::<B, O>(panic)),
     }
 }
 
-fn replying<B, O, S, F, I>(reply: Reply, method: &Method) -> State<S, F, I, <B as ResponseBodies<O>>::Body>
+fn replying<S, B, I, O>(reply: Reply, method: &Method) -> ResponseFuture<S, B, I, O>
 where
-    B: ResponseBodies<O>,
+    B: RequestBodies<I> + ResponseBodies<O>,
+    S: Service<Request<<B as RequestBodies<I>>::Body>, Response = Response<O>>,
 {
-    let response = headers::response(reply, *method == Method::HEAD, <B as ResponseBodies<O>>::reply);
-    State::Replying { response: Some(response) }
+    replied(headers::response(reply, *method == Method::HEAD, <B as ResponseBodies<O>>::reply))
+}
+
+fn replied<S, B, I, O>(response: Response<<B as ResponseBodies<O>>::Body>) -> ResponseFuture<S, B, I, O>
+where
+    B: RequestBodies<I> + ResponseBodies<O>,
+    S: Service<Request<<B as RequestBodies<I>>::Body>, Response = Response<O>>,
+{
+    ResponseFuture { state: State::Replying { response: Some(response) } }
 }
 
 /// Tells the handler what it may ask for by extractors. Nothing is inserted that the request already says.
@@ -242,10 +249,9 @@ where
 {
     type Output = Result<Response<<B as ResponseBodies<O>>::Body>, S::Error>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.project().state;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            let next = match state.as_mut().project() {
+            let next = match self.as_mut().project().state.project() {
                 StateProjection::Handling { future, passed } => {
                     return match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
                         Ok(polled) => polled.map_ok(|response| passed.finish::<B, O>(response)),
@@ -260,10 +266,10 @@ where
                     let seen = seen.take().unwrap_or_else(|| {
                         Seen::of(&request, connection::target(request.uri(), request.extensions()))
                     });
-                    settle::<S, B, I, O, _>(shared, decision, seen, request, |body| body, inner)
+                    settle(shared, decision, seen, request, |body| body, inner)
                 }
             };
-            state.set(next);
+            self.set(next);
         }
     }
 }

@@ -114,7 +114,7 @@ impl Shared {
 fn log_denial<'r, H>(
     decision: &Decision,
     head: &RequestHead<'r, H>,
-    evaluation: &Evaluation<'_, 'r, OsEntropy, NoTrace>,
+    evaluation: &Evaluation<'_, 'r, H, OsEntropy, NoTrace>,
 ) where
     H: Iterator<Item = HeaderPair<'r>> + Clone,
 {

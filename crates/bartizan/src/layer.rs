@@ -30,7 +30,8 @@ use crate::{
 /// 500, a timeout, a panic), leaves with the policy's headers.
 ///
 /// Wrap it **around** the router. `Router::layer` gives the same answers, but there axum boxes the request once
-/// more:
+/// more. `with_state` makes handlers services once and for all, which axum does by itself only for a router that it
+/// serves without anything around:
 ///
 #[cfg_attr(feature = "axum", doc = "```")]
 #[cfg_attr(not(feature = "axum"), doc = "```ignore")]
@@ -40,7 +41,7 @@ use crate::{
 /// use bartizan::{BartizanLayer, Layer as _};
 ///
 /// # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
-/// let router = Router::new().route("/hello", get(|| async { "hello" }));
+/// let router = Router::new().route("/hello", get(|| async { "hello" })).with_state(());
 /// let app = BartizanLayer::from_policy_file("bartizan.toml")?.layer(router);
 ///
 /// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;

@@ -16,6 +16,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Firewall {
     methods: Vec<Box<[u8]>>,
+    /// Whether GET, which nearly every request is, is among them.
+    allows_get: bool,
     /// The `Allow` header of a 405.
     pub(crate) allow: Box<str>,
     max_headers: usize,
@@ -73,6 +75,7 @@ impl Firewall {
                 }
                 most => most.unwrap_or(100) as usize,
             },
+            allows_get: written.contains(&"GET"),
             allow: written.join(", ").into(),
             methods: written.iter().map(|method| method.as_bytes().into()).collect(),
         }
@@ -82,7 +85,12 @@ impl Firewall {
     pub(crate) fn decide<'r>(&self, facts: &Facts<'r>) -> Finding<'r> {
         use DenialCode as Code;
         let refuse = Finding::refuse;
-        if !self.methods.iter().any(|method| **method == *facts.method) {
+        let is_allowed = if facts.method == b"GET" {
+            self.allows_get
+        } else {
+            self.methods.iter().any(|method| **method == *facts.method)
+        };
+        if !is_allowed {
             return refuse(Code::RequestMethod, facts.method, "the method is not in the allow list");
         }
         if !(facts.path.starts_with(b"/") || (facts.path == b"*" && facts.method == b"OPTIONS")) {

@@ -10,6 +10,7 @@ use crate::{
 };
 
 /// Judges `Content-Length` and `Transfer-Encoding`.
+#[inline]
 pub(crate) fn decide<'r>(facts: &Facts<'r>) -> Finding<'r> {
     let length = facts.content_length;
     if let Some(coding) = facts.transfer_encoding.value() {

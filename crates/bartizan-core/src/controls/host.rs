@@ -86,15 +86,18 @@ impl Hosts {
         })
     }
 
-    /// The authority of a request whose only name for its host is one of these, letter for letter: nearly every
-    /// request. All others need [`authority`].
+    /// The authority of a request whose only name for its host is one that is served on the scheme's own port,
+    /// letter for letter: nearly every request. All others need [`authority`] and [`decide`](Self::decide).
     pub(crate) fn as_written<'r>(
         &self,
         facts: &Facts<'r>,
         forwarded: Option<&[u8]>,
     ) -> Option<Authority<'r>> {
         let host = facts.host.only().filter(|_| facts.authority.is_none() && forwarded.is_none())?;
-        self.0.iter().any(|known| known.name.as_bytes() == host).then_some(Authority { host, port: None })
+        let is_served = |known: &Host| {
+            matches!(known.port, Port::Any | Port::Exactly(None)) && known.name.as_bytes() == host
+        };
+        self.0.iter().any(is_served).then_some(Authority { host, port: None })
     }
 
     /// The https port of a host that is reached by https only; `None` for all others.

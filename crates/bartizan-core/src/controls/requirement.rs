@@ -94,6 +94,7 @@ impl Requirement {
     }
 
     /// The credential to ask about. An explicit one beats a cookie; a session is asked for only where it is needed.
+    #[inline]
     pub(crate) fn credential(
         &self,
         facts: &Facts<'_>,

@@ -5,8 +5,8 @@ use core::net::IpAddr;
 
 use super::{Engine, SESSION_COOKIE};
 use crate::{
-    Answer, Clock, Credential, Decision, DenialCode, Entropy, Form, Grant, HeaderPair, Principal, Query,
-    Reason, RequestHead, ResponseHeader, Step, Trace, Verdict,
+    Answer, Credential, Decision, DenialCode, Entropy, Form, Grant, HeaderPair, Principal, Query, Reason,
+    RequestHead, ResponseHeader, Step, Trace, Verdict,
     controls::{
         Finding, cors, csrf, firewall, firewall::Firewall, framing, host, https, isolation, requirement,
         websocket,
@@ -20,8 +20,9 @@ use crate::{
 
 /// A request being judged. Ask [`step`](Self::step) until it is [`Step::Done`].
 #[derive(Debug)]
-pub struct Evaluation<'e, 'r, E, T> {
+pub struct Evaluation<'e, 'r, H, E, T> {
     engine: &'e Engine,
+    head: RequestHead<'r, H>,
     facts: Facts<'r>,
     way: Way<'r>,
     entropy: E,
@@ -50,12 +51,19 @@ enum Stop {
     Answered(crate::Reply),
 }
 
-impl<'e, 'r, E: Entropy, T: Trace> Evaluation<'e, 'r, E, T> {
-    /// An evaluation that knows the head's first line.
+impl<'e, 'r, H, E, T> Evaluation<'e, 'r, H, E, T>
+where
+    H: Iterator<Item = HeaderPair<'r>> + Clone,
+    E: Entropy,
+    T: Trace,
+{
+    /// An evaluation that has not begun. It is too large to be handed about, so the headers are read where it
+    /// lies, by the first step.
     #[inline]
-    pub(super) fn new<H>(engine: &'e Engine, head: &RequestHead<'r, H>, entropy: E, trace: T) -> Self {
+    pub(super) fn new(engine: &'e Engine, head: &RequestHead<'r, H>, entropy: E, trace: T) -> Self {
         Self {
             engine,
+            head: head.clone(),
             facts: Facts::of_target(head),
             way: forwarding::direct(head.peer, head.scheme),
             entropy,
@@ -66,11 +74,9 @@ impl<'e, 'r, E: Entropy, T: Trace> Evaluation<'e, 'r, E, T> {
         }
     }
 
-    /// Reads the headers. In place: an evaluation is too large to be handed about.
-    pub(super) fn read<H>(&mut self, head: &RequestHead<'r, H>, _clock: impl Clock)
-    where
-        H: Iterator<Item = HeaderPair<'r>> + Clone,
-    {
+    /// Reads the headers, once.
+    fn read(&mut self) {
+        let head = &self.head;
         let engine = self.engine;
         let inner = &engine.0;
         let trusted = inner.proxy.as_ref().filter(|proxy| proxy.trusts(head.peer));
@@ -109,10 +115,13 @@ impl<'e, 'r, E: Entropy, T: Trace> Evaluation<'e, 'r, E, T> {
     /// Goes on until it has decided or must ask.
     pub fn step(&mut self) -> Step {
         let decided = match core::mem::replace(&mut self.state, State::Decided) {
-            State::Begun => match self.judge_origin() {
-                Ok(needs_token) => self.authenticate(needs_token),
-                Err(stop) => Err(stop),
-            },
+            State::Begun => {
+                self.read();
+                match self.judge_origin() {
+                    Ok(needs_token) => self.authenticate(needs_token),
+                    Err(stop) => Err(stop),
+                }
+            }
             State::Asked { credential, needs_token } => Ok(Some((credential, needs_token))),
             State::Answered { answer, kind, needs_token } => self
                 .take(answer)
@@ -149,12 +158,13 @@ impl<'e, 'r, E: Entropy, T: Trace> Evaluation<'e, 'r, E, T> {
         self.state = State::Decided;
     }
 
-    /// The client's address, after the trusted proxies were asked: for the log, where there is no grant.
+    /// The client's address, after the trusted proxies were asked, which the first step does: for the log, where
+    /// there is no grant.
     pub fn client_ip(&self) -> Option<IpAddr> {
         self.context.client_ip
     }
 
-    /// The `match` of the route that was selected; `None` where `[default]` holds.
+    /// The `match` of the route that the first step selected; `None` where `[default]` holds.
     pub fn route(&self) -> Option<&'e str> {
         self.engine.pattern(self.context.route)
     }
@@ -176,19 +186,22 @@ impl<'e, 'r, E: Entropy, T: Trace> Evaluation<'e, 'r, E, T> {
         {
             return Err(self.answer_health());
         }
-        let asked = match inner.hosts.as_written(facts, self.way.host) {
-            Some(authority) => Ok(authority),
-            None => host::authority(facts, self.way.host, scheme),
-        };
-        let authority = match asked {
-            Ok(authority) => authority,
-            Err(finding) => {
-                self.settle("host", Mode::Enforce, finding)?;
-                // `settle` refuses what is enforced.
-                return Err(Stop::Refused(Reason::new(DenialCode::AuthorityInvalid)));
+        let authority = if let Some(authority) = inner.hosts.as_written(facts, self.way.host) {
+            self.judge("host", modes.host, |_| Finding::Pass("the host is served here"))?;
+            authority
+        } else {
+            match host::authority(facts, self.way.host, scheme) {
+                Ok(authority) => {
+                    self.judge("host", modes.host, |_| inner.hosts.decide(authority, scheme))?;
+                    authority
+                }
+                Err(finding) => {
+                    self.settle("host", Mode::Enforce, finding)?;
+                    // `settle` refuses what is enforced.
+                    return Err(Stop::Refused(Reason::new(DenialCode::AuthorityInvalid)));
+                }
             }
         };
-        self.judge("host", modes.host, |_| inner.hosts.decide(authority, scheme))?;
         if modes.https == Mode::Off {
             self.trace.note("https", Verdict::Skip, || "off".into());
         } else {
@@ -315,6 +328,7 @@ impl<'e, 'r, E: Entropy, T: Trace> Evaluation<'e, 'r, E, T> {
     }
 
     /// Asks who this is, or goes on without.
+    #[inline]
     fn authenticate(&mut self, needs_token: bool) -> Result<Option<(Credential, bool)>, Stop> {
         let engine = self.engine;
         let requirement = &engine.rules(self.context.route).requirement;
@@ -343,6 +357,7 @@ impl<'e, 'r, E: Entropy, T: Trace> Evaluation<'e, 'r, E, T> {
     }
 
     /// What comes after authentication: the token, then the route's requirement.
+    #[inline]
     fn finish(
         &mut self,
         principal: Option<Principal>,
@@ -459,7 +474,7 @@ impl<'e, 'r, E: Entropy, T: Trace> Evaluation<'e, 'r, E, T> {
             let consumed = (configured.jwt || configured.api_keys) && requirement::is_bearer(value);
             (consumed && !rules.forward_authorization) || (anonymous && requirement::is_ambient_scheme(value))
         });
-        let connection = named_by_connection(facts);
+        let connection = if facts.connection_names_more { named_by_connection(facts) } else { Vec::new() };
         let upgrade = facts.upgrade.value().is_some() && !self.context.is_websocket;
         let ambient_cookies = anonymous && facts.has_ambient_cookie;
         let session_cookie = facts.session_copies > 0;
@@ -489,9 +504,6 @@ fn named_by_connection(facts: &Facts<'_>) -> Vec<Box<[u8]>> {
         b"transfer-encoding",
         b"connection",
     ];
-    if !facts.connection_names_more {
-        return Vec::new();
-    }
     facts
         .connection
         .iter()

@@ -128,14 +128,14 @@ impl Engine {
         self.0.prepared.as_slice()
     }
 
-    /// Begins to judge a request: reads its headers, once.
+    /// Begins to judge a request. Its headers are read once, by the first step.
     #[inline]
     pub fn evaluate<'r, H, E>(
         &self,
         head: &RequestHead<'r, H>,
         clock: impl Clock,
         entropy: E,
-    ) -> Evaluation<'_, 'r, E, NoTrace>
+    ) -> Evaluation<'_, 'r, H, E, NoTrace>
     where
         H: Iterator<Item = HeaderPair<'r>> + Clone,
         E: Entropy,
@@ -148,18 +148,16 @@ impl Engine {
     pub fn evaluate_traced<'r, H, E, T>(
         &self,
         head: &RequestHead<'r, H>,
-        clock: impl Clock,
+        _clock: impl Clock,
         entropy: E,
         trace: T,
-    ) -> Evaluation<'_, 'r, E, T>
+    ) -> Evaluation<'_, 'r, H, E, T>
     where
         H: Iterator<Item = HeaderPair<'r>> + Clone,
         E: Entropy,
         T: Trace,
     {
-        let mut evaluation = Evaluation::new(self, head, entropy, trace);
-        evaluation.read(head, clock);
-        evaluation
+        Evaluation::new(self, head, entropy, trace)
     }
 
     /// A refusal by a surface that has no grant: the head could not be read, or did not come in time.
