@@ -173,9 +173,9 @@ async fn proxy(
         return Err(DenialCode::BodyTooLarge.into());
     }
     let key = head.headers.get(header::SEC_WEBSOCKET_KEY).filter(|_| grant.is_websocket()).cloned();
-    let body = RequestBody::new(Rc::clone(session), prefix, body, grant.max_body());
+    let mut body = RequestBody::new(Rc::clone(session), prefix, body, grant.max_body());
     let idle = body.is_end_stream();
-    forward::request(&mut head, grant, site, session);
+    body.allow_trailers(forward::request(&mut head, grant, site, session));
     head.extensions.clear();
     let can_repeat = idle && is_idempotent(&head.method);
     let mut request = Request::from_parts(head, body);

@@ -244,6 +244,25 @@ fn trailers_cross_in_both_directions() {
 }
 
 #[test]
+fn a_trailer_cannot_be_what_a_header_may_not() {
+    let upstream = Upstream::echo();
+    // Nobody is believed, and the names are ours all the same.
+    let proxy =
+        "[proxy]\ntrusted = [\"192.0.2.1\"]\nforwarded = { for = \"x-my-client\", host = \"x-my-host\" }";
+    let gateway = Served::start(proxy, upstream.address);
+    for head in ["", "X-My-Client: 6.6.6.6\r\n", "Connection: X-Hop\r\n"] {
+        let echo = Echo::of(&gateway.ask(&format!(
+            "POST / HTTP/1.1\r\nHost: localhost\r\n{head}Transfer-Encoding: chunked\r\n\
+             Trailer: X-Sum, X-My-Client, X_My_Host, Authorization\r\n\r\n\
+             2\r\nhi\r\n0\r\nX-Sum: 7\r\nX-My-Client: 6.6.6.6\r\nX_My_Host: evil\r\nAuthorization: x\r\n\r\n",
+        )));
+        assert_eq!((echo.get("trailer"), echo.get("trailer x-sum")), (Some("x-sum"), Some("7")), "{head}");
+        assert_eq!(echo.headers.keys().filter(|name| name.starts_with("trailer ")).count(), 1, "{head}");
+        assert_eq!(echo.get("x-my-client"), None, "{head}");
+    }
+}
+
+#[test]
 fn the_wish_for_trailers_reaches_the_upstream() {
     let upstream = Upstream::echo();
     let gateway = Served::start("", upstream.address);
