@@ -19,6 +19,12 @@ const CSP_NONCE: HeaderName = HeaderName::from_static("bartizan-csp-nonce");
 const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 const UPGRADE: HeaderValue = HeaderValue::from_static("upgrade");
 const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
+const VIA_1_0: HeaderValue = HeaderValue::from_static("1.0 bartizan");
+const VIA_1_1: HeaderValue = HeaderValue::from_static("1.1 bartizan");
+
+/// How often a request may have come by a gateway of this name. Some in a row are somebody's design; more are a
+/// circle.
+const MAX_ROUNDS: usize = 8;
 
 /// Turns the head that came into the head that goes to the upstream. The map is edited in place: what neither has
 /// to go nor to come is not touched. Returns the names of the trailers that may follow the body.
@@ -44,6 +50,9 @@ pub(crate) fn request(
         !is_head_only(name) && edits.passes_trailer(name.as_str().as_bytes())
     });
 
+    // RFC 9110 §7.6.3: a gateway says so in every request that it forwards, behind those before it; in a response it
+    // may, and that would only tell strangers what stands here.
+    headers.append(header::VIA, if head.version == Version::HTTP_10 { VIA_1_0 } else { VIA_1_1 });
     if wants_trailers {
         headers.insert(header::TE, TRAILERS);
         headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
@@ -126,6 +135,18 @@ fn edit_cookies(headers: &mut HeaderMap, edits: RequestEdits<'_>) {
             cookies.remove();
         }
     }
+}
+
+/// The last `Via` of a request that goes round in circles: its upstream leads back to the gateway.
+pub(crate) fn circle(headers: &HeaderMap) -> Option<&HeaderValue> {
+    let is_us = |member: &[u8]| {
+        let mut words = member.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        words.nth(1).is_some_and(|received_by| received_by == b"bartizan")
+    };
+    let way = headers.get_all(header::VIA);
+    let last = way.iter().next_back()?;
+    let rounds = way.iter().flat_map(tokens).filter(|member| is_us(member)).count();
+    (rounds > MAX_ROUNDS).then_some(last)
 }
 
 /// Whether the client accepts trailers: `TE: trailers` (RFC 9110 §10.1.4).

@@ -172,6 +172,9 @@ async fn proxy(
     if body.size_hint().lower().saturating_add(prefix.len() as u64) > grant.max_body() {
         return Err(DenialCode::BodyTooLarge.into());
     }
+    if let Some(via) = forward::circle(&head.headers) {
+        return Err(Refused::Failed(Reason::with_value(DenialCode::UpstreamInvalid, via.as_bytes())));
+    }
     let key = head.headers.get(header::SEC_WEBSOCKET_KEY).filter(|_| grant.is_websocket()).cloned();
     let mut body = RequestBody::new(Rc::clone(session), prefix, body, grant.max_body());
     let idle = body.is_end_stream();

@@ -24,16 +24,9 @@ fn nobody_listens() {
 
 #[test]
 fn a_name_that_does_not_resolve() {
-    let gateway = Served::run({
-        let text =
-            "version = 1\n[server]\nlisten = \"127.0.0.1:0\"\nupstream = \"http://nobody.invalid:80\"\n";
-        let input =
-            bartizan_core::policy::PolicyInput { text, ..bartizan_core::policy::PolicyInput::new("t") };
-        let deployment =
-            bartizan_core::Deployment { listen: "127.0.0.1:0".parse().ok(), ..Default::default() };
-        let (engine, document) = bartizan_core::policy::load_and_build(&input, |_| Ok(deployment)).unwrap();
-        bartizan_gateway::GatewayConfig::new(&document.policy, engine).unwrap()
-    });
+    let gateway = Served::run(support::config_of(
+        "version = 1\n[server]\nlisten = \"127.0.0.1:0\"\nupstream = \"http://nobody.invalid:80\"\n",
+    ));
     gateway.ask(GET).assert_denied(502, "upstream.unreachable");
 }
 

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use support::{Client, Echo, Served, Upstream, config};
+use support::{Client, Echo, Served, Upstream, config, config_of};
 
 #[test]
 fn a_request_and_its_response() {
@@ -107,6 +107,43 @@ fn what_proxies_say_of_the_client_is_ours_to_say() {
     for gone in ["forwarded", "x-real-ip", "bartizan_upstream_token", "x-http-method-override"] {
         assert_eq!(echo.get(gone), None, "{gone}");
     }
+}
+
+#[test]
+fn the_way_of_a_request_is_written_down() {
+    let upstream = Upstream::echo();
+    let gateway = Served::start("", upstream.address);
+    for (version, before, expected) in [
+        ("1.1", "", &["1.1 bartizan"][..]),
+        ("1.0", "", &["1.0 bartizan"]),
+        ("1.1", "Via: 1.0 fred, 1.1 p.example\r\n", &["1.0 fred, 1.1 p.example", "1.1 bartizan"]),
+        ("1.1", "Via: 1.0 fred\r\nVia: 1.1 bartizan\r\n", &["1.0 fred", "1.1 bartizan", "1.1 bartizan"]),
+        // What was said of the connection before is not ours to pass on.
+        ("1.1", "Connection: Via\r\nVia: 1.0 fred\r\n", &["1.1 bartizan"]),
+    ] {
+        let answer = gateway.ask(&format!("GET / HTTP/{version}\r\nHost: localhost\r\n{before}\r\n"));
+        assert_eq!(Echo::of(&answer).headers["via"], expected, "{before}");
+        assert_eq!(answer.get("via"), None, "strangers need not know what stands here");
+    }
+}
+
+#[test]
+fn a_circle_is_noticed() {
+    let upstream = Upstream::echo();
+    let gateway = Served::start("", upstream.address);
+    let ask = |via: &str| gateway.ask(&format!("GET / HTTP/1.1\r\nHost: localhost\r\nVia: {via}\r\n\r\n"));
+    let round = "1.1 bartizan (a comment), 1.1 bartizan.example, 1.1  bartizan,, ";
+    assert_eq!(ask(&round.repeat(4)).status(), 200);
+    ask(&(round.repeat(4) + "1.1 bartizan")).assert_denied(502, "upstream.invalid");
+
+    // A gateway that is its own upstream.
+    let address = Upstream::nobody();
+    let text = format!(
+        "version = 1\n[origin]\npublic = [\"http://localhost\"]\n\
+         [server]\nlisten = \"{address}\"\nupstream = \"http://{address}\"\nthreads = 1\n"
+    );
+    let gateway = Served::run(config_of(&text));
+    gateway.ask("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").assert_denied(502, "upstream.invalid");
 }
 
 #[test]
