@@ -28,6 +28,7 @@
 //!
 //! - `listener`, `worker`: threads, accepting, draining.
 //! - `connection`, `session`: one client connection, and what its parts tell each other.
+//! - `linger`: the end of a connection whose client is still sending.
 //! - `gate`: lets one well-formed request through at a time; request smuggling ends here.
 //! - `proxy`: one request and its response.
 //! - `forward`, `body`, `tunnel`: what crosses the gateway, and how.
@@ -56,6 +57,7 @@ mod deadline;
 mod error;
 mod forward;
 mod gate;
+mod linger;
 mod listener;
 mod log;
 mod proxy;
