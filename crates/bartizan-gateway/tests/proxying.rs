@@ -396,7 +396,7 @@ fn the_client_waits_for_continue_until_the_engine_and_the_upstream_agree() {
             client.send("HTTP/1.1 100 Continue\r\n\r\n");
         }
         assert_eq!(client.read(5).unwrap(), b"hello");
-        client.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        client.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
     });
     let gateway = Served::start("", upstream.address);
     let head = |path, extra| {
