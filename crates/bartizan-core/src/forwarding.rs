@@ -277,8 +277,8 @@ const STRIPPED: &[&[u8]] = &[
 /// Whether an inbound header never reaches a handler as it came, whoever sent it.
 ///
 /// `_` counts as `-`. Ours (`bartizan-…`), everything a proxy asserts of the client, and the overrides of method
-/// and path. [`RequestEdits`](crate::RequestEdits) says it of headers; a proxy asks it of trailers, which come when
-/// the decision has been made.
+/// and path. What else a policy and a request take away, [`RequestEdits`](crate::RequestEdits) says, of headers and of
+/// trailers.
 pub fn is_stripped(name: &[u8]) -> bool {
     let [first, second, ..] = name else { return false };
     let is_listed = || STRIPPED.iter().any(|stripped| same_name(name, stripped));

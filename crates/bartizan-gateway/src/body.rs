@@ -12,7 +12,7 @@ use std::{
 
 use bartizan_core::{DenialCode, Reason};
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use thiserror::Error;
@@ -48,11 +48,13 @@ pub(crate) struct RequestBody {
     left: u64,
     /// `Expect: 100-continue`: the body waits until the upstream wants it.
     hold: Option<Hold>,
+    /// The trailers that may follow.
+    trailers: Vec<HeaderName>,
 }
 
 impl RequestBody {
     pub(crate) fn new(session: Rc<Session>, prefix: Bytes, rest: Incoming, limit: u64) -> Self {
-        let body = Self { session, prefix, rest: Some(rest), left: limit, hold: None };
+        let body = Self { session, prefix, rest: Some(rest), left: limit, hold: None, trailers: Vec::new() };
         body.session.upload_begins(!body.is_end_stream());
         body
     }
@@ -60,7 +62,12 @@ impl RequestBody {
     /// No body.
     pub(crate) fn empty(session: Rc<Session>) -> Self {
         session.upload_begins(false);
-        Self { session, prefix: Bytes::new(), rest: None, left: 0, hold: None }
+        Self { session, prefix: Bytes::new(), rest: None, left: 0, hold: None, trailers: Vec::new() }
+    }
+
+    /// Lets trailers of these names follow, and no others.
+    pub(crate) fn allow_trailers(&mut self, names: Vec<HeaderName>) {
+        self.trailers = names;
     }
 
     /// Holds the body back until `hold` is over.
@@ -79,7 +86,7 @@ impl RequestBody {
     }
 
     fn take_trailers(&mut self, mut trailers: HeaderMap) -> Frame<Bytes> {
-        forward::request_trailers(&mut trailers);
+        forward::request_trailers(&mut trailers, &self.trailers);
         self.session.upload_moves(true);
         Frame::trailers(trailers)
     }

@@ -42,7 +42,6 @@ pub(crate) struct Limits {
     pub(crate) response: Ticks,
     pub(crate) idle: Ticks,
     pub(crate) keep_alive: Ticks,
-    pub(crate) linger: Ticks,
     /// How many headers a head may have before it is refused unparsed.
     pub(crate) max_headers: usize,
     /// How long a head may be before it is refused unparsed, in bytes.
@@ -127,7 +126,6 @@ impl Limits {
             response: ticks(server.response_timeout, 60),
             idle: ticks(server.idle_timeout, 300),
             keep_alive: ticks(server.keep_alive, 60),
-            linger: Ticks::new(Duration::from_secs(2)),
             max_headers: max_headers.max(100),
             // A megabyte is beyond every use, and bounds the memory of a connection.
             max_head: usize::try_from(wire).unwrap_or(usize::MAX).min(1 << 20),

@@ -5,20 +5,14 @@ use std::{future::poll_fn, io, net::IpAddr, pin::Pin, rc::Rc, task::Poll};
 use bytes::Bytes;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::{
-    io::{AsyncRead as _, ReadBuf},
-    net::TcpStream,
-};
+use tokio::net::TcpStream;
 
 use crate::{
     gate::Gate,
-    proxy,
+    linger, proxy,
     session::{Overdue, Phase, Session},
     worker::Worker,
 };
-
-/// How much of what nobody wants is read before a connection is cut, in bytes.
-const MAX_DISCARD: usize = 512 * 1024;
 
 /// How a connection ended.
 enum End {
@@ -77,7 +71,7 @@ pub(crate) async fn serve(stream: TcpStream, peer: IpAddr, worker: Rc<Worker>) {
     let parts = connection.into_parts();
     let mut gate = parts.io.into_inner();
     let result = match end {
-        End::Done => finish(&session, &mut gate, parts.read_buf).await,
+        End::Done => finish(&session, gate, parts.read_buf).await,
         // Where only the end of the connection ends a message, an orderly one would make half of it look whole.
         End::Broken if session.ends_by_close() => gate.stream().set_zero_linger(),
         End::Close | End::Broken => poll_fn(|context| gate.poll_close(context)).await,
@@ -90,36 +84,16 @@ pub(crate) async fn serve(stream: TcpStream, peer: IpAddr, worker: Rc<Worker>) {
 }
 
 /// What follows after HTTP: a tunnel, or the end.
-async fn finish(session: &Rc<Session>, gate: &mut Gate<TcpStream>, ahead: Bytes) -> io::Result<()> {
+async fn finish(session: &Rc<Session>, mut gate: Gate<TcpStream>, ahead: Bytes) -> io::Result<()> {
     if let Some(tunnel) = session.take_tunnel() {
-        return tunnel.run(session, gate, ahead).await;
+        return tunnel.run(session, &mut gate, ahead).await;
     }
+    // A client that is listened out costs no more than it must.
+    drop(ahead);
     poll_fn(|context| gate.poll_close(context)).await?;
     if session.has_unread() {
-        listen_out(session, gate).await?;
+        let worker = &session.worker;
+        linger::listen_out(&mut gate.into_stream(), &worker.clock, || worker.wants_seat()).await?;
     }
     Ok(())
-}
-
-/// Reads what the client is still sending, for a moment. A socket that is closed with unread bytes is reset, and
-/// the client would lose the answer before having read it (RFC 9112 §9.6).
-async fn listen_out(session: &Session, gate: &mut Gate<TcpStream>) -> io::Result<()> {
-    session.enter(Phase::Lingering);
-    gate.open();
-    let mut memory = vec![0; 16 * 1024];
-    let mut read = 0;
-    poll_fn(|context| {
-        session.deadline.watch(context);
-        while !session.deadline.has_passed() && read < MAX_DISCARD {
-            let mut buffer = ReadBuf::new(&mut memory);
-            match Pin::new(&mut *gate).poll_read(context, &mut buffer) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(())) if buffer.filled().is_empty() => break,
-                Poll::Ready(Ok(())) => read += buffer.filled().len(),
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-            }
-        }
-        Poll::Ready(Ok(()))
-    })
-    .await
 }

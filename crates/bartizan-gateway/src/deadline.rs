@@ -53,7 +53,8 @@ impl Clock {
         self.advance_to(self.start.elapsed());
     }
 
-    fn advance_to(&self, elapsed: Duration) {
+    /// Takes `elapsed` for the time since it began.
+    pub(crate) fn advance_to(&self, elapsed: Duration) {
         let now = u64::try_from(elapsed.as_millis() / TICK.as_millis()).unwrap_or(NEVER - 1);
         self.now.set(now);
         self.wake_where(|slot| slot.due.get() <= now);

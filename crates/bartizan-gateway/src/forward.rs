@@ -2,7 +2,7 @@
 
 use arrayvec::ArrayVec;
 use bartizan_core::{
-    CookieEdit, Grant, RequestEdits, ResponseEdits, ResponseHeader, is_hop_by_hop, is_protected, is_stripped,
+    CookieEdit, Grant, RequestEdits, ResponseEdits, ResponseHeader, is_hop_by_hop, is_protected,
 };
 use http::{
     HeaderMap, HeaderName, HeaderValue, Uri, Version, header, request, response,
@@ -19,10 +19,21 @@ const CSP_NONCE: HeaderName = HeaderName::from_static("bartizan-csp-nonce");
 const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 const UPGRADE: HeaderValue = HeaderValue::from_static("upgrade");
 const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
+const VIA_1_0: HeaderValue = HeaderValue::from_static("1.0 bartizan");
+const VIA_1_1: HeaderValue = HeaderValue::from_static("1.1 bartizan");
+
+/// How often a request may have come by a gateway of this name. Some in a row are somebody's design; more are a
+/// circle.
+const MAX_ROUNDS: usize = 8;
 
 /// Turns the head that came into the head that goes to the upstream. The map is edited in place: what neither has
-/// to go nor to come is not touched.
-pub(crate) fn request(head: &mut request::Parts, grant: &Grant, site: &Site, session: &Session) {
+/// to go nor to come is not touched. Returns the names of the trailers that may follow the body.
+pub(crate) fn request(
+    head: &mut request::Parts,
+    grant: &Grant,
+    site: &Site,
+    session: &Session,
+) -> Vec<HeaderName> {
     let headers = &mut head.headers;
     let wants_trailers = accepts_trailers(headers);
     let edits = grant.request_edits();
@@ -35,8 +46,13 @@ pub(crate) fn request(head: &mut request::Parts, grant: &Grant, site: &Site, ses
     };
     remove(headers, |name| !kept(name));
     edit_cookies(headers, edits);
-    announce_trailers(headers, |name| may_trail(name) && kept(name));
+    let trailers = announce_trailers(headers, |name| {
+        !is_head_only(name) && edits.passes_trailer(name.as_str().as_bytes())
+    });
 
+    // RFC 9110 §7.6.3: a gateway says so in every request that it forwards, behind those before it; in a response it
+    // may, and that would only tell strangers what stands here.
+    headers.append(header::VIA, if head.version == Version::HTTP_10 { VIA_1_0 } else { VIA_1_1 });
     if wants_trailers {
         headers.insert(header::TE, TRAILERS);
         headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
@@ -70,6 +86,7 @@ pub(crate) fn request(head: &mut request::Parts, grant: &Grant, site: &Site, ses
     }
     head.version = Version::HTTP_11;
     origin_form(&mut head.uri);
+    trailers
 }
 
 /// The one upgrade that crosses the gateway (RFC 6455 §4).
@@ -118,6 +135,18 @@ fn edit_cookies(headers: &mut HeaderMap, edits: RequestEdits<'_>) {
             cookies.remove();
         }
     }
+}
+
+/// The last `Via` of a request that goes round in circles: its upstream leads back to the gateway.
+pub(crate) fn circle(headers: &HeaderMap) -> Option<&HeaderValue> {
+    let is_us = |member: &[u8]| {
+        let mut words = member.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        words.nth(1).is_some_and(|received_by| received_by == b"bartizan")
+    };
+    let way = headers.get_all(header::VIA);
+    let last = way.iter().next_back()?;
+    let rounds = way.iter().flat_map(tokens).filter(|member| is_us(member)).count();
+    (rounds > MAX_ROUNDS).then_some(last)
 }
 
 /// Whether the client accepts trailers: `TE: trailers` (RFC 9110 §10.1.4).
@@ -184,9 +213,10 @@ pub(crate) fn append(headers: &mut HeaderMap, name: &HeaderName, value: &[u8]) {
     }
 }
 
-/// Announces only the trailers that may come (RFC 9110 §6.6.2). hyper sends no others than those announced.
-fn announce_trailers(headers: &mut HeaderMap, allowed: impl Fn(&HeaderName) -> bool) {
-    let header::Entry::Occupied(entry) = headers.entry(header::TRAILER) else { return };
+/// Announces only the trailers that may come (RFC 9110 §6.6.2), and returns their names. What is not announced does
+/// not come: a proxy may drop trailers (§6.5.1), and the head is where it is known what has to be.
+fn announce_trailers(headers: &mut HeaderMap, allowed: impl Fn(&HeaderName) -> bool) -> Vec<HeaderName> {
+    let header::Entry::Occupied(entry) = headers.entry(header::TRAILER) else { return Vec::new() };
     let (_, values) = entry.remove_entry_mult();
     let names: Vec<HeaderName> = values
         .flat_map(|value| {
@@ -194,18 +224,15 @@ fn announce_trailers(headers: &mut HeaderMap, allowed: impl Fn(&HeaderName) -> b
         })
         .filter(allowed)
         .collect();
-    for name in names {
-        headers.append(header::TRAILER, name.into());
+    for name in &names {
+        headers.append(header::TRAILER, name.clone().into());
     }
+    names
 }
 
-/// Removes what must not come after the body (RFC 9110 §6.5.1), and what may not come at all.
-pub(crate) fn request_trailers(trailers: &mut HeaderMap) {
-    remove(trailers, |name| !may_trail(name));
-}
-
-fn may_trail(name: &HeaderName) -> bool {
-    !is_head_only(name) && !is_stripped(name.as_str().as_bytes())
+/// Removes what was not announced, or must not come after the body (RFC 9110 §6.5.1).
+pub(crate) fn request_trailers(trailers: &mut HeaderMap, allowed: &[HeaderName]) {
+    remove(trailers, |name| !allowed.contains(name));
 }
 
 /// The same on the way back: no trailer may set what the engine decides.

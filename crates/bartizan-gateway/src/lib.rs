@@ -28,12 +28,24 @@
 //!
 //! - `listener`, `worker`: threads, accepting, draining.
 //! - `connection`, `session`: one client connection, and what its parts tell each other.
+//! - `linger`: the end of a connection whose client is still sending.
 //! - `gate`: lets one well-formed request through at a time; request smuggling ends here.
 //! - `proxy`: one request and its response.
 //! - `forward`, `body`, `tunnel`: what crosses the gateway, and how.
 //! - `upstream`: connections to the application.
 //! - `deadline`: one coarse clock instead of a timer per request.
 //! - `log`: `tracing` events `bartizan::access`, `bartizan::denial` and `bartizan::gateway`.
+//!
+//! # What does not cross it
+//!
+//! Interim responses (1xx), other than 101 to a WebSocket's handshake: `103 Early Hints` of the upstream are read and
+//! dropped, as are 102 and 104. hyper's client shows them (`hyper::ext::on_informational`), but its server has no way
+//! to send any but the `100 Continue` that it sends itself (hyper 1.12, `proto/h1/role.rs`: a 1xx from a service is an
+//! error). RFC 9110 §15.2 asks a proxy to pass them on; a gateway answers as an origin server does (§3.7), so that no
+//! message is wrong without them, and hints are lost that would have made pages load sooner. `100 Continue` is sent
+//! when the upstream sends it, or after a second.
+//!
+//! # What is to come
 //!
 //! TLS has its place in `Gate<S>`, which reads any stream; HTTP/2 in `connection`, beside hyper's HTTP/1, with the same
 //! `proxy` behind it; and in `upstream`, as another implementation of its trait. A reload replaces `site`.
@@ -45,6 +57,7 @@ mod deadline;
 mod error;
 mod forward;
 mod gate;
+mod linger;
 mod listener;
 mod log;
 mod proxy;

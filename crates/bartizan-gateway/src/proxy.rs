@@ -172,10 +172,13 @@ async fn proxy(
     if body.size_hint().lower().saturating_add(prefix.len() as u64) > grant.max_body() {
         return Err(DenialCode::BodyTooLarge.into());
     }
+    if let Some(via) = forward::circle(&head.headers) {
+        return Err(Refused::Failed(Reason::with_value(DenialCode::UpstreamInvalid, via.as_bytes())));
+    }
     let key = head.headers.get(header::SEC_WEBSOCKET_KEY).filter(|_| grant.is_websocket()).cloned();
-    let body = RequestBody::new(Rc::clone(session), prefix, body, grant.max_body());
+    let mut body = RequestBody::new(Rc::clone(session), prefix, body, grant.max_body());
     let idle = body.is_end_stream();
-    forward::request(&mut head, grant, site, session);
+    body.allow_trailers(forward::request(&mut head, grant, site, session));
     head.extensions.clear();
     let can_repeat = idle && is_idempotent(&head.method);
     let mut request = Request::from_parts(head, body);

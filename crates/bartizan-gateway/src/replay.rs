@@ -4,7 +4,7 @@
 //! it: the bytes that came over the wire are kept at the price of copying them, where a copy of the parsed headers
 //! would cost every request some thousand instructions.
 
-use http::{HeaderName, HeaderValue, Method, Request, Uri};
+use http::{HeaderName, HeaderValue, Method, Request, Uri, Version};
 use httparse::Status;
 
 /// Parses `head`, which was parsed before. `None` if it cannot be, which then is a fault of ours.
@@ -16,6 +16,9 @@ pub(crate) fn parse<B>(head: &[u8], body: B) -> Option<Request<B>> {
     let Ok(Status::Complete(_)) = parsed.parse(head) else { return None };
     let mut request = Request::new(body);
     *request.method_mut() = Method::from_bytes(parsed.method?.as_bytes()).ok()?;
+    if parsed.version? == 0 {
+        *request.version_mut() = Version::HTTP_10;
+    }
     *request.uri_mut() = Uri::try_from(parsed.path?).ok()?;
     for header in parsed.headers.iter() {
         let name = HeaderName::from_bytes(header.name.as_bytes()).ok()?;
@@ -36,6 +39,8 @@ mod tests {
         let headers: Vec<_> =
             request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         assert_eq!(headers, [("host", &b"c"[..]), ("x-y", b"1"), ("x-y", b"\xff"), ("empty", b"")]);
+        assert_eq!(request.version(), Version::HTTP_11);
+        assert_eq!(parse(b"GET / HTTP/1.0\r\n\r\n", ()).unwrap().version(), Version::HTTP_10);
         assert!(parse(b"GET / HTTP/1.1\r\n", ()).is_none());
     }
 }

@@ -34,8 +34,6 @@ pub(crate) enum Phase {
     Flushing,
     /// Bytes go both ways, uninterpreted.
     Tunnel,
-    /// We have said all; the client may still be sending what nobody reads.
-    Lingering,
 }
 
 /// Who the upload of the request's body is waiting for.
@@ -140,7 +138,6 @@ impl Session {
             Phase::Connecting => limits.connect,
             Phase::Deciding | Phase::Waiting => limits.response,
             Phase::Form | Phase::Streaming | Phase::Flushing | Phase::Tunnel => limits.idle,
-            Phase::Lingering => limits.linger,
         });
     }
 
@@ -154,7 +151,7 @@ impl Session {
     /// What to do about the deadline, which has passed.
     pub(crate) fn overdue(&self) -> Overdue {
         match self.phase.get() {
-            Phase::Idle | Phase::Lingering => Overdue::Close,
+            Phase::Idle => Overdue::Close,
             Phase::Streaming | Phase::Flushing | Phase::Tunnel => Overdue::Cut,
             Phase::Head => {
                 self.refuse_next(Reason::new(DenialCode::RequestTimeout));

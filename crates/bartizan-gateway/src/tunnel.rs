@@ -17,6 +17,7 @@ use crate::{
     forward,
     gate::Gate,
     session::{Phase, Session},
+    upstream::Socket,
 };
 
 /// Proves that a server speaks WebSocket (RFC 6455 §1.3).
@@ -54,8 +55,8 @@ impl Tunnel {
     /// Takes the connection out of a response that [`agrees`].
     pub(crate) async fn take(response: &mut Response<Incoming>) -> Option<Self> {
         let upgraded = hyper::upgrade::on(response).await.ok()?;
-        let Parts { io, read_buf, .. } = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
-        Some(Self { stream: io.into_inner(), ahead: read_buf })
+        let Parts { io, read_buf, .. } = upgraded.downcast::<TokioIo<Socket>>().ok()?;
+        Some(Self { stream: io.into_inner().into_inner(), ahead: read_buf })
     }
 
     /// Copies until both sides are done, one breaks off, or nothing has moved for the idle timeout. `ahead` is what

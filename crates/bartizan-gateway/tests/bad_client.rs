@@ -7,6 +7,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
+        mpsc,
     },
     thread,
     time::{Duration, Instant},
@@ -231,16 +232,87 @@ fn a_body_that_is_too_long() {
 }
 
 #[test]
-fn a_refused_upload_gets_its_answer() {
-    // The client sends a megabyte before it reads; a reset would take the answer away.
+fn who_sends_it_all_before_reading_gets_its_answer() {
+    const MEGABYTE: usize = 1 << 20;
+    // A reset would break the sending off, and take the answer away.
+    let upstream = Upstream::start(|_, mut client| {
+        let Ok(head) = client.head() else { return };
+        if head.line.contains("/early") {
+            client.send("HTTP/1.1 401 Unauthorized\r\nContent-Length: 4\r\n\r\nstop");
+        }
+        let _ = client.rest();
+    });
+    let gateway = Served::start(
+        "---\n[default]\nmax_body = \"1MiB\"\n[[route]]\nmatch = \"POST /early\"\nmax_body = \"1GiB\"",
+        upstream.address,
+    );
+    let chunk = format!("100000\r\n{}\r\n", "x".repeat(MEGABYTE));
+    let length = |megabytes| format!("Content-Length: {}\r\n\r\n", megabytes * MEGABYTE);
+    let chunked = "Transfer-Encoding: chunked\r\n\r\n";
+    for (name, path, head, body, status) in [
+        ("announced", "/", length(3), "x".repeat(3 * MEGABYTE), 413),
+        ("announced, long", "/", length(20), "x".repeat(20 * MEGABYTE), 413),
+        ("found too long", "/", chunked.into(), chunk.repeat(20), 413),
+        ("broken", "/", chunked.into(), format!("zz\r\n{}", "x".repeat(20 * MEGABYTE)), 400),
+        ("refused by its head", "//", length(20), "x".repeat(20 * MEGABYTE), 400),
+        ("refused unparsed", "/ x", length(20), "x".repeat(20 * MEGABYTE), 400),
+        ("answered early", "/early", length(20), "x".repeat(20 * MEGABYTE), 401),
+    ] {
+        let mut client = gateway.client();
+        client.send(format!("POST {path} HTTP/1.1\r\nHost: localhost\r\n{head}"));
+        let sent = client.stream.write_all(body.as_bytes());
+        assert!(sent.is_ok(), "{name}: {sent:?}");
+        assert_eq!(client.answer().status(), status, "{name}");
+        assert!(client.is_closed(), "{name}");
+    }
+}
+
+#[test]
+fn slow_uploads_that_were_refused_are_not_held_for_long() {
     let (upstream, _) = counting();
     let gateway = Served::start("---\n[default]\nmax_body = \"1KiB\"", upstream.address);
-    for _ in 0..20 {
-        let mut client = gateway.client();
+    let start = Instant::now();
+    let mut slow: Vec<Client> = (0..500).map(|_| gateway.client()).collect();
+    for client in &mut slow {
         client.send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 300000\r\n\r\n");
-        client.send(vec![b'x'; 300_000]);
         client.answer().assert_denied(413, "body.too-large");
     }
+    // A byte each, again and again, and somebody else in between, until the last has been cut.
+    while !slow.is_empty() {
+        slow.retain_mut(|client| client.stream.write_all(b"x").is_ok());
+        assert_eq!(gateway.ask(GET).text(), "ok");
+        assert!(start.elapsed() < Duration::from_secs(15), "{} are still held", slow.len());
+        thread::sleep(Duration::from_millis(200));
+    }
+}
+
+#[test]
+fn who_was_refused_makes_room_for_others() {
+    let (upstream, _) = counting();
+    let gateway = Served::start(
+        "max_connections = 8\nthreads = 1\n---\n[default]\nmax_body = \"1KiB\"",
+        upstream.address,
+    );
+    let mut refused: Vec<Client> = (0..8).map(|_| gateway.client()).collect();
+    for client in &mut refused {
+        client.send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 300000\r\n\r\n");
+        client.answer().assert_denied(413, "body.too-large");
+    }
+    let start = Instant::now();
+    let (done, is_done) = mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            // They would be listened to for five seconds.
+            while is_done.recv_timeout(Duration::from_millis(200)).is_err() {
+                for client in &mut refused {
+                    let _ = client.stream.write_all(b"x");
+                }
+            }
+        });
+        assert_eq!(gateway.ask(GET).text(), "ok");
+        let _ = done.send(());
+    });
+    assert!(start.elapsed() < Duration::from_secs(3), "took {:?}", start.elapsed());
 }
 
 #[test]

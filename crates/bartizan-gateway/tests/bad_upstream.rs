@@ -4,6 +4,8 @@
 mod support;
 
 use std::{
+    io::Write as _,
+    sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
@@ -24,16 +26,9 @@ fn nobody_listens() {
 
 #[test]
 fn a_name_that_does_not_resolve() {
-    let gateway = Served::run({
-        let text =
-            "version = 1\n[server]\nlisten = \"127.0.0.1:0\"\nupstream = \"http://nobody.invalid:80\"\n";
-        let input =
-            bartizan_core::policy::PolicyInput { text, ..bartizan_core::policy::PolicyInput::new("t") };
-        let deployment =
-            bartizan_core::Deployment { listen: "127.0.0.1:0".parse().ok(), ..Default::default() };
-        let (engine, document) = bartizan_core::policy::load_and_build(&input, |_| Ok(deployment)).unwrap();
-        bartizan_gateway::GatewayConfig::new(&document.policy, engine).unwrap()
-    });
+    let gateway = Served::run(support::config_of(
+        "version = 1\n[server]\nlisten = \"127.0.0.1:0\"\nupstream = \"http://nobody.invalid:80\"\n",
+    ));
     gateway.ask(GET).assert_denied(502, "upstream.unreachable");
 }
 
@@ -78,7 +73,7 @@ fn answers_that_are_no_http() {
         let upstream = Upstream::start(move |_, mut client| {
             client.head().unwrap();
             // The gateway may have had enough before it has read everything.
-            let _ = std::io::Write::write_all(&mut client.stream, response.as_bytes());
+            let _ = client.stream.write_all(response.as_bytes());
         });
         let gateway = Served::start("", upstream.address);
         let answer = gateway.ask(GET);
@@ -92,26 +87,75 @@ fn endless_headers_are_cut() {
     let upstream = Upstream::start(|_, mut client| {
         client.head().unwrap();
         client.send("HTTP/1.1 200 OK\r\n");
-        while std::io::Write::write_all(&mut client.stream, "x: ".repeat(1000).as_bytes()).is_ok() {}
+        while client.stream.write_all("x: ".repeat(1000).as_bytes()).is_ok() {}
     });
     let gateway = Served::start("", upstream.address);
     gateway.ask(GET).assert_denied(502, "upstream.invalid");
 }
 
 #[test]
-fn endless_informational_responses_are_cut() {
+fn endless_interim_responses_are_cut() {
+    for (name, interim) in [
+        ("100", "HTTP/1.1 100 Continue\r\n\r\n"),
+        ("102", "HTTP/1.1 102 Processing\r\n\r\n"),
+        ("103", "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload; as=style\r\n\r\n"),
+    ] {
+        let (tell, told) = mpsc::channel();
+        let upstream = Upstream::start(move |number, mut client| {
+            if number == 0 {
+                // A connection that is kept, so that a repetition would be possible.
+                client.request().unwrap();
+                client.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+            }
+            client.request().unwrap();
+            let mut sent = 0;
+            while let Ok(count) = client.stream.write(&interim.repeat(100).into_bytes()) {
+                sent += count;
+            }
+            tell.send(sent).unwrap();
+        });
+        let gateway = Served::start("threads = 1\n---", upstream.address);
+        assert_eq!(gateway.ask(GET).text(), "ok");
+        let mut client = gateway.client();
+        client.send(GET);
+        // Others of the same thread are served meanwhile.
+        gateway.ask("GET / HTTP/1.1\r\nHost: elsewhere.example\r\n\r\n").assert_denied(421, "host.unknown");
+        client.answer().assert_denied(502, "upstream.invalid");
+        let sent = told.recv_timeout(PATIENCE).expect("its connection is closed");
+        assert!(sent < 32 << 20, "{name}: {sent} bytes were taken from it, more than the kernel holds");
+        assert_eq!(upstream.connections(), 1, "{name}: nobody asks such an upstream again");
+    }
+}
+
+#[test]
+fn interim_responses_do_not_extend_the_time() {
     let upstream = Upstream::start(|_, mut client| {
-        client.head().unwrap();
-        while std::io::Write::write_all(&mut client.stream, &b"HTTP/1.1 102 Processing\r\n\r\n".repeat(100))
-            .is_ok()
-        {}
+        client.request().unwrap();
+        while client.stream.write_all(b"HTTP/1.1 102 Processing\r\n\r\n").is_ok() {
+            thread::sleep(Duration::from_millis(50));
+        }
     });
-    let gateway = Served::start("response_timeout = \"300ms\"\nthreads = 1\n---", upstream.address);
-    let mut client = gateway.client();
-    client.send(GET);
-    // Others of the same thread are served meanwhile.
-    gateway.ask("GET / HTTP/1.1\r\nHost: elsewhere.example\r\n\r\n").assert_denied(421, "host.unknown");
-    client.answer().assert_denied(504, "upstream.timeout");
+    let gateway = Served::start("response_timeout = \"300ms\"\n---", upstream.address);
+    let start = Instant::now();
+    gateway.ask(GET).assert_denied(504, "upstream.timeout");
+    assert!(start.elapsed() < Duration::from_secs(3), "took {:?}", start.elapsed());
+}
+
+#[test]
+fn many_interim_responses_may_come_before_a_long_body() {
+    let upstream = Upstream::start(|_, mut client| {
+        for _ in 0..2 {
+            client.request().unwrap();
+            client.send("HTTP/1.1 102 Processing\r\n\r\n".repeat(1000));
+            client.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n");
+            client.send(vec![b'x'; 1_000_000]);
+        }
+    });
+    let gateway = Served::start("threads = 1\n---", upstream.address);
+    for _ in 0..2 {
+        assert_eq!(gateway.ask(GET).body.len(), 1_000_000);
+    }
+    assert_eq!(upstream.connections(), 1, "each request has its own allowance");
 }
 
 #[test]

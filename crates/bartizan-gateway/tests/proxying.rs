@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use support::{Client, Echo, Served, Upstream, config};
+use support::{Client, Echo, Served, Upstream, config, config_of};
 
 #[test]
 fn a_request_and_its_response() {
@@ -107,6 +107,43 @@ fn what_proxies_say_of_the_client_is_ours_to_say() {
     for gone in ["forwarded", "x-real-ip", "bartizan_upstream_token", "x-http-method-override"] {
         assert_eq!(echo.get(gone), None, "{gone}");
     }
+}
+
+#[test]
+fn the_way_of_a_request_is_written_down() {
+    let upstream = Upstream::echo();
+    let gateway = Served::start("", upstream.address);
+    for (version, before, expected) in [
+        ("1.1", "", &["1.1 bartizan"][..]),
+        ("1.0", "", &["1.0 bartizan"]),
+        ("1.1", "Via: 1.0 fred, 1.1 p.example\r\n", &["1.0 fred, 1.1 p.example", "1.1 bartizan"]),
+        ("1.1", "Via: 1.0 fred\r\nVia: 1.1 bartizan\r\n", &["1.0 fred", "1.1 bartizan", "1.1 bartizan"]),
+        // What was said of the connection before is not ours to pass on.
+        ("1.1", "Connection: Via\r\nVia: 1.0 fred\r\n", &["1.1 bartizan"]),
+    ] {
+        let answer = gateway.ask(&format!("GET / HTTP/{version}\r\nHost: localhost\r\n{before}\r\n"));
+        assert_eq!(Echo::of(&answer).headers["via"], expected, "{before}");
+        assert_eq!(answer.get("via"), None, "strangers need not know what stands here");
+    }
+}
+
+#[test]
+fn a_circle_is_noticed() {
+    let upstream = Upstream::echo();
+    let gateway = Served::start("", upstream.address);
+    let ask = |via: &str| gateway.ask(&format!("GET / HTTP/1.1\r\nHost: localhost\r\nVia: {via}\r\n\r\n"));
+    let round = "1.1 bartizan (a comment), 1.1 bartizan.example, 1.1  bartizan,, ";
+    assert_eq!(ask(&round.repeat(4)).status(), 200);
+    ask(&(round.repeat(4) + "1.1 bartizan")).assert_denied(502, "upstream.invalid");
+
+    // A gateway that is its own upstream.
+    let address = Upstream::nobody();
+    let text = format!(
+        "version = 1\n[origin]\npublic = [\"http://localhost\"]\n\
+         [server]\nlisten = \"{address}\"\nupstream = \"http://{address}\"\nthreads = 1\n"
+    );
+    let gateway = Served::run(config_of(&text));
+    gateway.ask("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").assert_denied(502, "upstream.invalid");
 }
 
 #[test]
@@ -244,6 +281,25 @@ fn trailers_cross_in_both_directions() {
 }
 
 #[test]
+fn a_trailer_cannot_be_what_a_header_may_not() {
+    let upstream = Upstream::echo();
+    // Nobody is believed, and the names are ours all the same.
+    let proxy =
+        "[proxy]\ntrusted = [\"192.0.2.1\"]\nforwarded = { for = \"x-my-client\", host = \"x-my-host\" }";
+    let gateway = Served::start(proxy, upstream.address);
+    for head in ["", "X-My-Client: 6.6.6.6\r\n", "Connection: X-Hop\r\n"] {
+        let echo = Echo::of(&gateway.ask(&format!(
+            "POST / HTTP/1.1\r\nHost: localhost\r\n{head}Transfer-Encoding: chunked\r\n\
+             Trailer: X-Sum, X-My-Client, X_My_Host, Authorization\r\n\r\n\
+             2\r\nhi\r\n0\r\nX-Sum: 7\r\nX-My-Client: 6.6.6.6\r\nX_My_Host: evil\r\nAuthorization: x\r\n\r\n",
+        )));
+        assert_eq!((echo.get("trailer"), echo.get("trailer x-sum")), (Some("x-sum"), Some("7")), "{head}");
+        assert_eq!(echo.headers.keys().filter(|name| name.starts_with("trailer ")).count(), 1, "{head}");
+        assert_eq!(echo.get("x-my-client"), None, "{head}");
+    }
+}
+
+#[test]
 fn the_wish_for_trailers_reaches_the_upstream() {
     let upstream = Upstream::echo();
     let gateway = Served::start("", upstream.address);
@@ -340,7 +396,7 @@ fn the_client_waits_for_continue_until_the_engine_and_the_upstream_agree() {
             client.send("HTTP/1.1 100 Continue\r\n\r\n");
         }
         assert_eq!(client.read(5).unwrap(), b"hello");
-        client.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        client.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
     });
     let gateway = Served::start("", upstream.address);
     let head = |path, extra| {

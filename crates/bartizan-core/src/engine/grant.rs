@@ -91,10 +91,16 @@ impl RequestEdits<'_> {
     /// path, what `Connection` names, credentials that were consumed, an `Upgrade` that is not a WebSocket's.
     /// Hop-by-hop headers are a proxy's business: [`crate::is_hop_by_hop`].
     pub fn passes(&self, name: &[u8]) -> bool {
+        self.is_empty() || self.passes_trailer(name)
+    }
+
+    /// Whether an inbound trailer of this name may reach the handler, as far as headers of that name do.
+    ///
+    /// Trailers come when the decision has been made (RFC 9110 §6.5), so that [`is_empty`](Self::is_empty) says
+    /// nothing of them. What a name means at the end of a body is a proxy's business: fields that frame, route or
+    /// authenticate a message have no place there.
+    pub fn passes_trailer(&self, name: &[u8]) -> bool {
         let edits = &self.grant.context.edits;
-        if !edits.any {
-            return true;
-        }
         let is = |other: &[u8]| same_name(name, other);
         !(is_stripped(name)
             || self.grant.engine.0.proxy.as_ref().is_some_and(|proxy| proxy.names(name))
@@ -121,5 +127,71 @@ impl RequestEdits<'_> {
                 || (edits.ambient_cookies
                     && self.grant.engine.0.ambient_cookies.iter().any(|ambient| **ambient == *name))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+    use crate::{
+        Decision, Deployment, RequestHead, Step, Timestamp,
+        policy::{PolicyInput, load},
+    };
+
+    struct Zeros;
+    impl Entropy for Zeros {
+        fn fill(&mut self, bytes: &mut [u8]) {
+            bytes.fill(0);
+        }
+    }
+
+    /// The grant of a request with `headers`, under `policy`.
+    fn grant(policy: &str, headers: &[(&str, &str)]) -> Grant {
+        let text = format!("version = 1\norigin.public = ['http://localhost']\n{policy}");
+        let policy = load(&PolicyInput { text: &text, ..PolicyInput::new("bartizan.toml") }).unwrap().policy;
+        let deployment = Deployment { listen: "127.0.0.1:8080".parse().ok(), ..Deployment::default() };
+        let engine = Engine::build(&policy, &deployment).unwrap();
+        let headers = [("host", "localhost")].iter().chain(headers);
+        let request = RequestHead {
+            method: b"POST",
+            path: b"/",
+            query: None,
+            authority: None,
+            scheme: Scheme::Http,
+            peer: "127.0.0.1".parse().ok(),
+            http2: false,
+            headers: headers.map(|(name, value)| (name.as_bytes(), value.as_bytes())),
+        };
+        let decision = engine.evaluate(&request, Timestamp(0), Zeros).step();
+        let Step::Done(Decision::Allow(grant)) = decision else { panic!("not let through: {text}") };
+        grant
+    }
+
+    #[test]
+    fn a_trailer_gets_no_further_than_a_header_of_its_name() {
+        const NOTHING: &[(&str, &str)] = &[];
+        const FORWARDED: &str =
+            "proxy = { trusted = ['10.0.0.1'], forwarded = { for = 'x-my-client', host = 'x-my-host' } }";
+        for (policy, headers, name, passes) in [
+            ("", NOTHING, "x-sum", true),
+            ("", NOTHING, "x-my-client", true),
+            ("", NOTHING, "x-forwarded-for", false),
+            ("", NOTHING, "bartizan_assertion", false),
+            // Whether the head has anything to be taken from it or not.
+            (FORWARDED, NOTHING, "x-my-client", false),
+            (FORWARDED, NOTHING, "X_My_Host", false),
+            (FORWARDED, NOTHING, "x-sum", true),
+            (FORWARDED, &[("x-my-client", "6.6.6.6")], "x-my-client", false),
+            ("", &[("connection", "x-hop")], "x-hop", false),
+            ("", NOTHING, "x-api-key", true),
+            ("api_keys = {}\ndefault.require = 'nothing'", NOTHING, "x-api-key", false),
+        ] {
+            let grant = grant(policy, headers);
+            let edits = grant.request_edits();
+            assert_eq!(edits.passes_trailer(name.as_bytes()), passes, "{name}: {policy}, {headers:?}");
+            assert!(!passes || edits.passes(name.as_bytes()), "{name}: {policy}, {headers:?}");
+        }
     }
 }

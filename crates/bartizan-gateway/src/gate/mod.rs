@@ -59,7 +59,7 @@ enum State {
     Chunked(Chunked),
     /// A refusal is under way; nothing more is read.
     Closed,
-    /// Everything passes: a tunnel, or a client that is being listened out.
+    /// Everything passes: a tunnel.
     Open,
 }
 
@@ -75,6 +75,11 @@ impl<S> Gate<S> {
 
     pub(crate) fn stream(&self) -> &S {
         &self.stream
+    }
+
+    /// The stream alone. What has been read of it is forgotten.
+    pub(crate) fn into_stream(self) -> S {
+        self.stream
     }
 
     /// Puts the fixed request in the place of what has come, and remembers why.

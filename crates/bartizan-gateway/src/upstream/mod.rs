@@ -2,6 +2,7 @@
 
 mod connect;
 mod pool;
+mod socket;
 
 use std::io;
 
@@ -11,6 +12,7 @@ use hyper::body::Incoming;
 pub(crate) use self::{
     connect::Address,
     pool::{Http1, Pool},
+    socket::Socket,
 };
 use crate::body::RequestBody;
 
@@ -43,7 +45,7 @@ pub(crate) enum SendError {
     Unsent(Box<Request<RequestBody>>),
     /// The connection ended before the response began.
     Closed,
-    /// What came is not HTTP.
+    /// What came is not HTTP, or does not come to its response.
     Invalid,
 }
 

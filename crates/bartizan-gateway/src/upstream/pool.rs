@@ -9,7 +9,10 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 
-use super::{Address, Connection, SendError, Upstream};
+use super::{
+    Address, Connection, SendError, Upstream,
+    socket::{Allowance, Socket},
+};
 use crate::{
     body::RequestBody,
     deadline::{Clock, Ticks},
@@ -22,7 +25,8 @@ const MAX_IDLE: usize = 128;
 /// is for those that never do.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// The longest head that an upstream may answer with, and the most that is read ahead of a client, in bytes.
+/// The longest head that an upstream may answer with, together with the interim responses before it, and the most
+/// that is read ahead of a client, in bytes.
 const BUFFER: usize = 64 * 1024;
 
 /// One thread's connections to the upstream.
@@ -35,13 +39,19 @@ pub(crate) struct Pool {
 }
 
 struct Idle {
-    sender: SendRequest<RequestBody>,
+    line: Line,
     since: u64,
+}
+
+/// What requests are sent over.
+struct Line {
+    sender: SendRequest<RequestBody>,
+    allowance: Allowance,
 }
 
 /// A connection that was taken out of the pool, or made.
 pub(crate) struct Http1 {
-    sender: SendRequest<RequestBody>,
+    line: Line,
     is_reused: bool,
     pool: Rc<Pool>,
 }
@@ -51,15 +61,15 @@ impl Upstream for Rc<Pool> {
     type Connection = Http1;
 
     async fn connection(&self, fresh: bool) -> io::Result<Http1> {
-        if !fresh && let Some(sender) = self.take_idle() {
-            return Ok(Http1 { sender, is_reused: true, pool: Self::clone(self) });
+        if !fresh && let Some(line) = self.take_idle() {
+            return Ok(Http1 { line, is_reused: true, pool: Self::clone(self) });
         }
-        let stream = self.address.connect().await?;
-        let (sender, connection) =
-            self.http.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+        let allowance = Allowance::unlimited();
+        let socket = TokioIo::new(Socket::new(self.address.connect().await?, allowance.clone()));
+        let (sender, connection) = self.http.handshake(socket).await.map_err(io::Error::other)?;
         // It ends with its last request, or when the upstream closes it; what went wrong, the sender is told.
         tokio::task::spawn_local(connection.with_upgrades());
-        Ok(Http1 { sender, is_reused: false, pool: Self::clone(self) })
+        Ok(Http1 { line: Line { sender, allowance }, is_reused: false, pool: Self::clone(self) })
     }
 }
 
@@ -85,12 +95,12 @@ impl Pool {
     }
 
     /// The connection that was used last, since it is the least likely to have been closed.
-    fn take_idle(&self) -> Option<SendRequest<RequestBody>> {
+    fn take_idle(&self) -> Option<Line> {
         let mut idle = self.idle.borrow_mut();
-        while let Some(Idle { sender, .. }) = idle.pop_back() {
+        while let Some(Idle { line, .. }) = idle.pop_back() {
             // One that is not ready is closing, or still has something of its last request to send.
-            if sender.is_ready() {
-                return Some(sender);
+            if line.sender.is_ready() {
+                return Some(line);
             }
         }
         None
@@ -103,11 +113,17 @@ impl Connection for Http1 {
     }
 
     async fn send(&mut self, request: Request<RequestBody>) -> Result<Response<Incoming>, SendError> {
-        match self.sender.try_send_request(request).await {
-            Ok(response) => Ok(response),
+        let Line { sender, allowance } = &mut self.line;
+        // hyper bounds the head alone; only together with what comes before it does it end.
+        allowance.limit(BUFFER);
+        match sender.try_send_request(request).await {
+            Ok(response) => {
+                allowance.lift();
+                Ok(response)
+            }
             Err(mut error) => Err(match error.take_message() {
                 Some(request) => SendError::Unsent(Box::new(request)),
-                None if error.error().is_parse() => SendError::Invalid,
+                None if error.error().is_parse() || allowance.is_spent() => SendError::Invalid,
                 None => SendError::Closed,
             }),
         }
@@ -115,8 +131,8 @@ impl Connection for Http1 {
 
     fn release(self) {
         let mut idle = self.pool.idle.borrow_mut();
-        if !self.sender.is_closed() && idle.len() < MAX_IDLE {
-            idle.push_back(Idle { sender: self.sender, since: self.pool.clock.now() });
+        if !self.line.sender.is_closed() && idle.len() < MAX_IDLE {
+            idle.push_back(Idle { line: self.line, since: self.pool.clock.now() });
         }
     }
 }

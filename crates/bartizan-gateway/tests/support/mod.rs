@@ -32,7 +32,12 @@ pub(crate) fn config(extra: &str, upstream: SocketAddr) -> GatewayConfig {
         "version = 1\n[origin]\npublic = [\"http://localhost\"]\n[server]\nlisten = \"127.0.0.1:0\"\n\
          upstream = \"http://{upstream}\"\n{threads}\n{server}\n{rest}"
     );
-    let input = PolicyInput { text: &text, ..PolicyInput::new("test.toml") };
+    config_of(&text)
+}
+
+/// The configuration of the policy `text`.
+pub(crate) fn config_of(text: &str) -> GatewayConfig {
+    let input = PolicyInput { text, ..PolicyInput::new("test.toml") };
     let deployment = Deployment { listen: "127.0.0.1:0".parse().ok(), ..Deployment::default() };
     let (engine, document) = load_and_build(&input, |_| Ok(deployment)).expect("a valid policy");
     GatewayConfig::new(&document.policy, engine).expect("a valid configuration")
