@@ -5,7 +5,13 @@ use core::net::IpAddr;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 
-use crate::{Engine, Entropy, Reason, Reply, Scheme, controls::cors::Sharing, policy::CredentialKind};
+use crate::{
+    Engine, Entropy, Reason, Reply, Scheme, Timestamp,
+    controls::cors::Sharing,
+    limit::{LimitKey, Quota, Taken},
+    policy::CredentialKind,
+    session::{Ending, NewSession, SessionKey, SessionRecord},
+};
 
 /// The engine's answer to a request's head.
 #[derive(Debug)]
@@ -74,12 +80,48 @@ pub enum Step {
 }
 
 /// What the engine asks of what stands behind it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Query {
-    /// Who presents this credential?
+    /// Who presents this token or key? Answered by [`Answer::Principal`] or [`Answer::Unknown`].
     Principal(Credential),
+    /// Which session is this? Answered by [`Answer::Session`], or [`Answer::Unknown`] where there is none that is alive.
+    /// A session that is [stale](SessionRecord::is_stale) is touched in the same step.
+    Session {
+        /// Its key.
+        key: SessionKey,
+        /// The time.
+        now: Timestamp,
+    },
+    /// Begin a session. Answered by [`Answer::Done`] when it is kept for good.
+    Begin(NewSession),
+    /// End sessions. Answered by [`Answer::Done`], also where there were none.
+    End(Ending),
+    /// Was this one-time token not used before? It is used from now on. Answered by [`Answer::Fresh`].
+    Consume {
+        /// Which.
+        token: TokenDigest,
+        /// When it would be refused for its age, so that it can be forgotten.
+        until: Timestamp,
+        /// The time.
+        now: Timestamp,
+    },
+    /// Take from a bucket. Answered by [`Answer::Taken`].
+    Take {
+        /// Which bucket.
+        key: LimitKey,
+        /// How large it is.
+        quota: Quota,
+        /// How much; zero only looks.
+        cost: u32,
+        /// The time.
+        now: Timestamp,
+    },
 }
+
+/// What a store knows a one-time token by: a SHA-256 of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TokenDigest(pub [u8; 32]);
 
 /// A credential as the client presented it. It has no way to be shown.
 #[derive(Clone, PartialEq, Eq)]
@@ -106,19 +148,20 @@ impl core::fmt::Debug for Credential {
     }
 }
 
-impl core::fmt::Debug for Query {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let Self::Principal(credential) = self;
-        write!(f, "Principal({credential:?})")
-    }
-}
-
 /// The answer to a [`Query`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Answer {
     /// The credential is good, and this is whose.
     Principal(Principal),
+    /// The session is alive, and this is what is known of it.
+    Session(SessionRecord),
+    /// It was done.
+    Done,
+    /// Whether a one-time token was used for the first time.
+    Fresh(bool),
+    /// What came of taking from a bucket.
+    Taken(Taken),
     /// There is no such credential, or not any more.
     Unknown,
     /// Whoever should know cannot be asked now; the request is refused with `store.unavailable`.

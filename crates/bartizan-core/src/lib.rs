@@ -18,18 +18,20 @@ mod error;
 mod facts;
 mod forwarding;
 pub mod headers;
+pub mod limit;
 mod origin;
 mod path;
 pub mod policy;
 mod request;
 mod response;
 mod route;
+pub mod session;
 mod spelling;
 mod trace;
 
 pub use decision::{
     Answer, CookieEdit, Credential, Decision, Denial, Deployment, Form, Grant, Principal, Query, RequestId,
-    Step, Warning,
+    Step, TokenDigest, Warning,
 };
 pub use denial::{DenialCode, Reason};
 pub use engine::{Engine, Evaluation, RequestEdits};

@@ -1,6 +1,6 @@
 //! What the engine is told about a request: its head, borrowed from whoever received it.
 
-use core::net::IpAddr;
+use core::{net::IpAddr, time::Duration};
 
 /// A request's head, as it came in, before anything was decoded or merged.
 ///
@@ -77,6 +77,19 @@ impl Scheme {
 /// of its own; each call is given a [`Clock`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub u64);
+
+impl Timestamp {
+    /// The point so much later; the last one there is where that is beyond it.
+    #[must_use]
+    pub fn after(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)))
+    }
+
+    /// How much later this is than `earlier`; zero where it is not.
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
 
 /// Where the engine takes the time from. It is asked where something depends on it: most policies' responses do
 /// not, and reading a clock costs.

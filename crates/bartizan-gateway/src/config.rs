@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use bartizan::{NoStore, Store};
+use bartizan::{Answers, NoStore};
 use bartizan_core::{Engine, policy};
 use secrecy::SecretString;
 
@@ -24,7 +24,7 @@ const REQUEST_LINE: u64 = 16 * 1024;
 /// Everything that a gateway needs to run.
 pub struct GatewayConfig {
     pub(crate) engine: Engine,
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn Answers>,
     pub(crate) listen: SocketAddr,
     pub(crate) upstream: Address,
     pub(crate) upstream_token: Option<SecretString>,
@@ -87,7 +87,7 @@ impl GatewayConfig {
 
     /// Who answers the engine's queries.
     #[must_use]
-    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+    pub fn store(mut self, store: Arc<dyn Answers>) -> Self {
         self.store = store;
         self
     }

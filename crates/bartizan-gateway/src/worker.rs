@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use bartizan::Store;
+use bartizan::Answers;
 use http::HeaderValue;
 use hyper::server::conn::http1::Builder;
 use tokio::{
@@ -52,7 +52,7 @@ impl Shared {
 /// One thread's state, shared by its tasks.
 pub(crate) struct Worker {
     site: RefCell<Rc<Site>>,
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn Answers>,
     pub(crate) limits: Limits,
     pub(crate) clock: Rc<Clock>,
     pub(crate) pool: Rc<Pool>,

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bartizan::{Answer, BoxFuture, Store};
+use bartizan::{Answer, Answers, BoxFuture};
 use bartizan_core::Query;
 use support::{Client, Echo, Served, Upstream, config, until};
 
@@ -394,7 +394,7 @@ fn many_clients_at_once() {
 /// A store that panics.
 struct Broken;
 
-impl Store for Broken {
+impl Answers for Broken {
     fn answer(&self, _: Query) -> BoxFuture<'_, Answer> {
         panic!("the store of this test is broken")
     }
@@ -421,7 +421,7 @@ fn a_panic_is_the_end_of_one_request_only() {
 /// A store that never answers.
 struct Silent;
 
-impl Store for Silent {
+impl Answers for Silent {
     fn answer(&self, _: Query) -> BoxFuture<'_, Answer> {
         Box::pin(std::future::pending())
     }

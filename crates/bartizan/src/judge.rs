@@ -15,7 +15,7 @@ use http::{Method, Request, Uri, uri::PathAndQuery};
 use http_body::Body;
 
 use crate::{
-    BoxFuture, DenialEvent, OsClock, OsEntropy, Store,
+    Answers, BoxFuture, DenialEvent, OsClock, OsEntropy,
     body::{BoxError, RequestBody},
     connection,
     finished::Finished,
@@ -29,7 +29,7 @@ pub(crate) struct Shared {
     pub(crate) engine: Engine,
     pub(crate) prepared: Prepared,
     pub(crate) finished: Arc<Finished>,
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn Answers>,
     pub(crate) scheme: Scheme,
 }
 
@@ -134,7 +134,7 @@ fn log_denial<'r, H>(
 }
 
 /// Asks the store. One that panics has not answered, and the door stays closed.
-async fn ask(store: &dyn Store, query: Query) -> Answer {
+async fn ask(store: &dyn Answers, query: Query) -> Answer {
     let mut asked = None;
     poll_fn(|cx| {
         let answer =

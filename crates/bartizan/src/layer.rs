@@ -15,7 +15,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    NoStore, Store,
+    Answers, NoStore,
     body::{AnyBodies, BoxError, RequestBodies, ResponseBodies},
     connection,
     future::ResponseFuture,
@@ -96,7 +96,7 @@ impl<B> BartizanLayer<B> {
 
     /// Who answers for credentials. Without it no credential can be checked, and what needs one stays closed.
     #[must_use]
-    pub fn store(mut self, store: impl Store) -> Self {
+    pub fn store(mut self, store: impl Answers) -> Self {
         Arc::make_mut(&mut self.shared).store = Arc::new(store);
         self
     }

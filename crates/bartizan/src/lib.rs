@@ -26,13 +26,13 @@ mod judge;
 mod layer;
 mod log;
 mod policy_file;
-mod store;
 mod world;
 
 pub use bartizan_core::{
     Answer, Credential, Decision, Denial, DenialCode, Deployment, Engine, Grant, PolicyError, Principal,
     Query, Reason, RequestId, Scheme, Warning, policy,
 };
+pub use bartizan_store::{Answers, BoxFuture, NoStore, Store, StoreError};
 #[cfg(feature = "axum")]
 pub use body::AxumBodies;
 pub use body::{AnyBodies, BodyTooLarge, BoxError, RequestBodies, RequestBody, ResponseBodies, ResponseBody};
@@ -42,6 +42,5 @@ pub use future::ResponseFuture;
 pub use layer::{BartizanLayer, BartizanService};
 pub use log::{DENIAL_TARGET, DenialEvent};
 pub use policy_file::{Faults, PolicyFile, PolicyFileError};
-pub use store::{BoxFuture, NoStore, Store};
 pub use tower_layer::Layer;
 pub use world::{OsClock, OsEntropy};

@@ -9,8 +9,8 @@ use std::{
 };
 
 use bartizan::{
-    Answer, BartizanLayer, BoxFuture, ClientIp, CspNonce, DENIAL_TARGET, Deployment, Engine, PeerAddr,
-    Principal, Query, RequestBody, Scheme, Store,
+    Answer, Answers, BartizanLayer, BoxFuture, ClientIp, CspNonce, DENIAL_TARGET, Deployment, Engine,
+    PeerAddr, Principal, Query, RequestBody, Scheme,
     policy::{CredentialKind, PolicyInput, load_and_build},
 };
 use bartizan_corpus::{Case, Corpus, Fault, Handled, Observed, Request, StoreAnswer, Surface, problem_code};
@@ -143,7 +143,7 @@ impl Service<http::Request<RequestBody<Full<Bytes>>>> for Handler {
 /// Answers what the case says.
 struct CaseStore(StoreAnswer);
 
-impl Store for CaseStore {
+impl Answers for CaseStore {
     fn answer(&self, query: Query) -> BoxFuture<'_, Answer> {
         Box::pin(std::future::ready(match (query, &self.0) {
             (Query::Principal(credential), StoreAnswer::Principal { subject, scopes, kind }) => {

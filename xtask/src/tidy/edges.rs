@@ -7,7 +7,7 @@ use super::{
 };
 
 /// Our crates, each allowed to depend on those before it.
-const ROOMS: &[&str] = &["bartizan-core", "bartizan", "bartizan-gateway", "bartizan-cli"];
+const ROOMS: &[&str] = &["bartizan-core", "bartizan-store", "bartizan", "bartizan-gateway", "bartizan-cli"];
 
 /// Crates for tests and developers, which no room may need to run.
 const DEVELOPERS: &[&str] = &["bartizan-corpus", "bartizan-peers", "bartizan-benches", "xtask"];
@@ -24,9 +24,11 @@ const CORE_MAY_USE: &[&str] = &[
     "schemars",
     "serde",
     "serde_json",
+    "sha2",
     "thiserror",
     "toml",
     "toml_parser",
+    "zeroize",
 ];
 
 /// Checks the edges between our crates, and the engine's dependencies.

@@ -346,7 +346,8 @@ where
             Answer::Unknown => {
                 Finding::refuse(DenialCode::AuthInvalid, b"", "the credential is not valid, or not any more")
             }
-            Answer::Unavailable => Finding::refuse(
+            // An answer to another question is none.
+            _ => Finding::refuse(
                 DenialCode::StoreUnavailable,
                 b"",
                 "the store that knows this credential cannot be asked",

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use bartizan::{BoxFuture, Store};
+use bartizan::{Answers, BoxFuture};
 use bartizan_core::{
     Answer, Deployment, Principal, Query,
     policy::{CredentialKind, PolicyInput, load_and_build},
@@ -167,7 +167,7 @@ fn handled(request: Message) -> Handled {
 #[derive(Default)]
 struct CaseStore(Mutex<Option<StoreAnswer>>);
 
-impl Store for CaseStore {
+impl Answers for CaseStore {
     fn answer(&self, query: Query) -> BoxFuture<'_, Answer> {
         let answer = match (query, &*self.0.lock().unwrap()) {
             (Query::Principal(credential), Some(StoreAnswer::Principal { subject, scopes, kind })) => {

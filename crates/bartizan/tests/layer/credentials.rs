@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::{Extension, Router, routing::get};
-use bartizan::{Answer, BartizanLayer, BoxFuture, Principal, Query, Scheme, Store, policy::CredentialKind};
+use bartizan::{Answer, Answers, BartizanLayer, BoxFuture, Principal, Query, Scheme, policy::CredentialKind};
 
 use crate::server::{Mount, Server, engine};
 
@@ -26,7 +26,7 @@ impl Default for &'static Counter {
     }
 }
 
-impl Store for People {
+impl Answers for People {
     fn answer(&self, query: Query) -> BoxFuture<'_, Answer> {
         self.asked.0.fetch_add(1, Ordering::Relaxed);
         Box::pin(async move {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::{Router, body::Body, http::StatusCode, routing::get};
-use bartizan::{Answer, BartizanLayer, BoxFuture, Query, Scheme, Store};
+use bartizan::{Answer, Answers, BartizanLayer, BoxFuture, Query, Scheme};
 use tower::Layer as _;
 use tower_http::timeout::TimeoutLayer;
 
@@ -58,7 +58,7 @@ async fn a_timeout_inside_keeps_its_status() {
 
 struct Panics;
 
-impl Store for Panics {
+impl Answers for Panics {
     fn answer(&self, _: Query) -> BoxFuture<'_, Answer> {
         Box::pin(async { panic!("the store's driver has a bug") })
     }

@@ -1,0 +1,44 @@
+//! Why a store could not do what it was asked.
+
+use std::error::Error;
+
+/// A store failed. The engine refuses what depends on it (503 `store.unavailable`), and the store recovers by itself
+/// when what is behind it does.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// What keeps the state cannot be reached, or failed.
+    #[error("{what} cannot be reached: {source}")]
+    Unavailable {
+        /// Where: `postgres at db.internal:5432`. No password is in it.
+        what: String,
+        /// What the driver says.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// It did not answer in time.
+    #[error("{what} did not answer within {seconds} s")]
+    Timeout {
+        /// Where.
+        what: String,
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// The store is full, and making room would mean forgetting what must not be forgotten.
+    #[error("{what} is full: {limit} entries are alive; raise {key} or use a store that is not in memory")]
+    Full {
+        /// What of it: `one-time tokens`.
+        what: &'static str,
+        /// How many there may be.
+        limit: usize,
+        /// The key of the policy that says so.
+        key: &'static str,
+    },
+    /// What is kept there is not what this version writes.
+    #[error("{what} holds something that this version did not write: {why}")]
+    Foreign {
+        /// Where.
+        what: String,
+        /// What was found.
+        why: String,
+    },
+}
