@@ -20,7 +20,7 @@ pub struct Quota {
 }
 
 /// No quota refills more slowly than this, and no bucket takes longer to empty: 32 days.
-pub const LONGEST: Duration = Duration::from_secs(32 * 24 * 3600);
+pub const LONGEST: Duration = Duration::from_hours(32 * 24);
 
 impl Quota {
     /// `limit` in every `per`, of which `burst` may come at once. `None` where a refill would take no time or the

@@ -14,7 +14,7 @@ use crate::{Entropy, Timestamp};
 
 /// How old the last touch of a session must be before the next request is written down (a touch keeps a session
 /// from ending idle): one minute.
-pub const TOUCH_AFTER: Duration = Duration::from_secs(60);
+pub const TOUCH_AFTER: Duration = Duration::from_mins(1);
 
 /// A session's id: 256 random bits, written as 43 characters of base64url. It has no way to be shown but
 /// [`expose`](Self::expose), and is wiped when it is dropped.
@@ -192,8 +192,9 @@ mod tests {
     #[test]
     fn a_key_that_was_read_in_the_store_is_no_id() {
         let key = SessionKey::of(b"id");
-        let hex = key.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        for text in [&hex.into_bytes()[..], key.as_bytes(), URL_SAFE_NO_PAD.encode(key.as_bytes()).as_bytes()]
+        let hex: Vec<String> = key.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        for text in
+            [hex.concat().as_bytes(), key.as_bytes(), URL_SAFE_NO_PAD.encode(key.as_bytes()).as_bytes()]
         {
             assert_ne!(SessionKey::of(text), key);
         }

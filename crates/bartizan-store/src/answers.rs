@@ -41,7 +41,7 @@ pub trait Answers: Send + Sync + 'static {
     fn answer(&self, query: Query) -> BoxFuture<'_, Answer>;
 }
 
-impl<A: Answers + ?Sized> Answers for Arc<A> {
+impl<T: Answers + ?Sized> Answers for Arc<T> {
     fn answer(&self, query: Query) -> BoxFuture<'_, Answer> {
         (**self).answer(query)
     }
