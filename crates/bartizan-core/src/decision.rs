@@ -123,7 +123,7 @@ pub enum Query {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TokenDigest(pub [u8; 32]);
 
-/// A credential as the client presented it. It has no way to be shown.
+/// A token or key as the client presented it. It has no way to be shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credential {
     pub(crate) kind: CredentialKind,
@@ -136,7 +136,7 @@ impl Credential {
         self.kind
     }
 
-    /// The secret itself: the value of the session cookie, the token, the key.
+    /// The secret itself: the token, the key.
     pub fn expose(&self) -> &[u8] {
         &self.secret
     }
@@ -187,7 +187,14 @@ pub struct Principal {
 pub struct Grant {
     pub(crate) engine: Engine,
     pub(crate) context: Context,
-    pub(crate) principal: Option<Box<Principal>>,
+    pub(crate) verified: Option<Box<Verified>>,
+}
+
+/// Who asks, and the session that says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Verified {
+    pub(crate) principal: Principal,
+    pub(crate) session: Option<SessionKey>,
 }
 
 /// What is known of a request once it was judged; plain data, which the response side reads.

@@ -1,9 +1,12 @@
 //! Runs the corpus against the engine itself.
 
+use std::time::Duration;
+
 use bartizan_core::{
-    Answer, CookieEdit, Credential, Decision, Denial, Deployment, Engine, Entropy, Form, Grant, Principal,
-    Query, Reply, RequestHead, ResponseHead, Scheme, Step, Timestamp,
+    Answer, CookieEdit, Decision, Denial, Deployment, Engine, Entropy, Form, Grant, Principal, Query, Reply,
+    RequestHead, ResponseHead, Scheme, Step, Timestamp,
     policy::{CredentialKind, PolicyInput, load_and_build},
+    session::SessionRecord,
 };
 use bartizan_corpus::{Case, Corpus, Handled, Head, Observed, Request, StoreAnswer, Surface, problem_code};
 
@@ -45,10 +48,15 @@ fn send(case: &Case) -> Result<Observed, String> {
         http2: false,
         headers: request.headers.iter().map(|(name, value)| (name.as_bytes(), &value[..])),
     };
-    let mut evaluation = engine.evaluate(&head, Timestamp(1_700_000_000_000), Counter(1));
+    let mut evaluation = engine.evaluate(&head, NOW, Counter(1));
     loop {
         match evaluation.step() {
-            Step::Need(Query::Principal(credential)) => evaluation.supply(answer(case, &credential)),
+            Step::Need(Query::Principal(credential)) => {
+                evaluation.supply(answer(case, credential.kind(), NOW))
+            }
+            Step::Need(Query::Session { now, .. }) => {
+                evaluation.supply(answer(case, CredentialKind::Session, now));
+            }
             Step::Need(query) => return Err(format!("the store is asked {query:?}")),
             Step::NeedForm { .. } => {
                 evaluation.supply_form(Form { body: request.body.clone(), truncated: false });
@@ -70,16 +78,23 @@ fn build(case: &Case) -> Result<Engine, String> {
     })
 }
 
-fn answer(case: &Case, credential: &Credential) -> Answer {
+const NOW: Timestamp = Timestamp(1_700_000_000_000);
+
+fn answer(case: &Case, asked: CredentialKind, now: Timestamp) -> Answer {
     match &case.answer {
         StoreAnswer::Unknown => Answer::Unknown,
         StoreAnswer::Unavailable => Answer::Unavailable,
-        StoreAnswer::Principal { kind: Some(kind), .. } if kind != word(credential.kind()) => Answer::Unknown,
-        StoreAnswer::Principal { subject, scopes, .. } => Answer::Principal(Principal {
-            subject: subject.as_str().into(),
-            kind: credential.kind(),
-            scopes: scopes.iter().map(|scope| scope.as_str().into()).collect(),
-        }),
+        StoreAnswer::Principal { kind: Some(kind), .. } if kind != word(asked) => Answer::Unknown,
+        StoreAnswer::Principal { subject, scopes, .. } => {
+            let subject = subject.as_str().into();
+            let scopes = scopes.iter().map(|scope| scope.as_str().into()).collect();
+            if asked == CredentialKind::Session {
+                let (idle, absolute) = (Duration::from_mins(30), Duration::from_hours(12));
+                Answer::Session(SessionRecord::new(subject, scopes, now, idle, absolute))
+            } else {
+                Answer::Principal(Principal { subject, kind: asked, scopes })
+            }
+        }
     }
 }
 

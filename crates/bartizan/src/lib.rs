@@ -30,7 +30,7 @@ mod world;
 
 pub use bartizan_core::{
     Answer, Credential, Decision, Denial, DenialCode, Deployment, Engine, Grant, PolicyError, Principal,
-    Query, Reason, RequestId, Scheme, Warning, policy,
+    Query, Reason, RequestId, Scheme, Warning, limit, policy, session,
 };
 pub use bartizan_store::{Answers, BoxFuture, NoStore, Store, StoreError};
 #[cfg(feature = "axum")]

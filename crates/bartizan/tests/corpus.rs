@@ -6,8 +6,10 @@ use std::{
     net::SocketAddr,
     sync::{Arc, Mutex},
     task::{Context, Poll},
+    time::Duration,
 };
 
+use bartizan::session::SessionRecord;
 use bartizan::{
     Answer, Answers, BartizanLayer, BoxFuture, ClientIp, CspNonce, DENIAL_TARGET, Deployment, Engine,
     PeerAddr, Principal, Query, RequestBody, Scheme,
@@ -155,6 +157,15 @@ impl Answers for CaseStore {
                         kind: credential.kind(),
                         scopes: scopes.iter().map(|scope| scope.as_str().into()).collect(),
                     })
+                }
+            }
+            (Query::Session { now, .. }, StoreAnswer::Principal { subject, scopes, kind }) => {
+                if kind.as_deref().is_some_and(|kind| kind != "session") {
+                    Answer::Unknown
+                } else {
+                    let scopes = scopes.iter().map(|scope| scope.as_str().into()).collect();
+                    let (idle, absolute) = (Duration::from_mins(30), Duration::from_hours(12));
+                    Answer::Session(SessionRecord::new(subject.as_str(), scopes, now, idle, absolute))
                 }
             }
             (_, StoreAnswer::Unknown) => Answer::Unknown,

@@ -4,7 +4,7 @@ use alloc::{boxed::Box, string::String, vec::Vec};
 
 use super::Finding;
 use crate::{
-    Credential, DenialCode, PolicyErrorKind, Principal,
+    DenialCode, PolicyErrorKind, Principal,
     error::Problems,
     facts::Facts,
     policy::{CredentialKind, RequireConfig},
@@ -95,17 +95,16 @@ impl Requirement {
 
     /// The credential to ask about. An explicit one beats a cookie; a session is asked for only where it is needed.
     #[inline]
-    pub(crate) fn credential(
+    pub(crate) fn credential<'r>(
         &self,
-        facts: &Facts<'_>,
+        facts: &Facts<'r>,
         configured: Configured,
         anonymous: bool,
-    ) -> Option<Credential> {
-        let credential = |kind, secret: &[u8]| Some(Credential { kind, secret: secret.into() });
+    ) -> Option<(CredentialKind, &'r [u8])> {
         if configured.api_keys
             && let Some(key) = facts.api_key
         {
-            return credential(CredentialKind::ApiKey, key);
+            return Some((CredentialKind::ApiKey, key));
         }
         if (configured.jwt || configured.api_keys)
             && let Some(token) = facts.authorization.value().and_then(bearer)
@@ -117,11 +116,11 @@ impl Requirement {
             } else {
                 CredentialKind::Jwt
             };
-            return credential(kind, token);
+            return Some((kind, token));
         }
         match self {
             Self::Any { .. } if self.accepts(CredentialKind::Session) && !anonymous => {
-                credential(CredentialKind::Session, facts.session?)
+                Some((CredentialKind::Session, facts.session?))
             }
             _ => None,
         }
@@ -241,8 +240,7 @@ mod tests {
         ] {
             let facts = facts_with("GET", "/", headers, names);
             let found = requirement.credential(&facts, configured, false);
-            let found =
-                found.as_ref().map(|found| (found.kind, core::str::from_utf8(&found.secret).unwrap()));
+            let found = found.map(|(kind, secret)| (kind, core::str::from_utf8(secret).unwrap()));
             assert_eq!(found, expected, "{requirement:?} {headers:?}");
         }
         let headers = [cookie];

@@ -7,6 +7,7 @@ use super::{Engine, SESSION_COOKIE};
 use crate::{
     CookieEdit, Denial, Entropy, Grant, Principal, Reason, Scheme, cookie,
     forwarding::{is_stripped, same_name},
+    session::SessionKey,
 };
 
 impl Grant {
@@ -39,7 +40,12 @@ impl Grant {
 
     /// Who asks, if a credential was verified.
     pub fn principal(&self) -> Option<&Principal> {
-        self.principal.as_deref()
+        self.verified.as_ref().map(|verified| &verified.principal)
+    }
+
+    /// The session of the request, where a session was its credential.
+    pub fn session(&self) -> Option<SessionKey> {
+        self.verified.as_ref()?.session
     }
 
     /// The `match` of the route that was selected; `None` where `[default]` holds.

@@ -3,6 +3,7 @@
 mod build;
 mod evaluation;
 mod grant;
+mod head_controls;
 mod respond;
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
@@ -12,7 +13,7 @@ pub use grant::RequestEdits;
 
 use crate::{
     Clock, Denial, DenialCode, Deployment, Entropy, HeaderPair, NoTrace, PolicyError, PreparedHeader, Reason,
-    Reply, RequestHead, RequestId, ResponseHeader, Scheme, Trace, Warning,
+    Reply, RequestHead, RequestId, ResponseHeader, Scheme, Timestamp, Trace, Warning,
     controls::{
         cors::{Cors, Shared, Sharing},
         csrf::Csrf,
@@ -148,7 +149,7 @@ impl Engine {
     pub fn evaluate_traced<'r, H, E, T>(
         &self,
         head: &RequestHead<'r, H>,
-        _clock: impl Clock,
+        clock: impl Clock,
         entropy: E,
         trace: T,
     ) -> Evaluation<'_, 'r, H, E, T>
@@ -157,7 +158,9 @@ impl Engine {
         E: Entropy,
         T: Trace,
     {
-        Evaluation::new(self, head, entropy, trace)
+        // Reading a clock costs, and most policies' decisions do not depend on it.
+        let now = if self.0.configured.any() { clock.now() } else { Timestamp(0) };
+        Evaluation::new(self, head, now, entropy, trace)
     }
 
     /// A refusal by a surface that has no grant: the head could not be read, or did not come in time.

@@ -257,7 +257,7 @@ impl Grant {
 
     /// Whether the response belongs to one client.
     fn is_personal(&self, seen: &Seen) -> bool {
-        self.principal.is_some() || seen.has_cookies
+        self.verified.is_some() || seen.has_cookies
     }
 
     fn add_caching(&self, headers: &KindHeaders, seen: &Seen, edits: &mut ResponseEdits) {

@@ -17,6 +17,7 @@ use bartizan::{Answers, BoxFuture};
 use bartizan_core::{
     Answer, Deployment, Principal, Query,
     policy::{CredentialKind, PolicyInput, load_and_build},
+    session::SessionRecord,
 };
 use bartizan_corpus::{
     Case, Corpus, Fault, Handled, Head, Observed, Request, StoreAnswer, Surface, problem_code,
@@ -179,6 +180,15 @@ impl Answers for CaseStore {
                         kind: credential.kind(),
                         scopes: scopes.iter().map(|scope| scope.as_str().into()).collect(),
                     })
+                }
+            }
+            (Query::Session { now, .. }, Some(StoreAnswer::Principal { subject, scopes, kind })) => {
+                if kind.as_deref().is_some_and(|kind| kind != "session") {
+                    Answer::Unknown
+                } else {
+                    let scopes = scopes.iter().map(|scope| scope.as_str().into()).collect();
+                    let (idle, absolute) = (Duration::from_mins(30), Duration::from_hours(12));
+                    Answer::Session(SessionRecord::new(subject.as_str(), scopes, now, idle, absolute))
                 }
             }
             (_, Some(StoreAnswer::Unknown)) => Answer::Unknown,
