@@ -44,6 +44,8 @@ pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, V
     let mut prepared = Prepared::default();
     let sharing = Shared::compile(&origins, &mut prepared);
     let common = Common::compile(policy, &public, &trusted, problems);
+    // Once for its faults; what routes make of it is compiled with them.
+    Cors::compile(&policy.cors, &origins, "cors", &mut prepared, problems);
     let mut compiler = RuleCompiler {
         policy,
         origins: &origins,
@@ -305,10 +307,7 @@ impl RuleCompiler<'_> {
         core::mem::swap(self.problems, &mut problems);
         let rules = self.compile(&merged(own.clone(), &self.policy.default), at);
         core::mem::swap(self.problems, &mut problems);
-        self.problems.absorb(problems, |path| {
-            let key = path.strip_prefix(at).and_then(|rest| rest.strip_prefix('.'));
-            key.is_some_and(|key| names(own, key.split(['.', '[']).next().unwrap_or_default()))
-        });
+        self.problems.absorb(problems, |path| key_below(path, at).is_some_and(|key| names(own, key)));
         rules
     }
 
@@ -334,7 +333,7 @@ impl RuleCompiler<'_> {
                 PolicyErrorKind::Contradiction("one_time", "csrf = \"origin\""),
             );
         }
-        let (cors, cors_at, cors_mode) = self.cors(options, at);
+        let (cors, cors_mode) = self.cors(options, &format!("{at}.cors"));
         Rules {
             csrf: Csrf {
                 choice: options.csrf.unwrap_or_default(),
@@ -343,7 +342,7 @@ impl RuleCompiler<'_> {
                 explicit_only: requirement.is_explicit_only(),
             },
             requirement,
-            cors: Cors::compile(&cors, self.origins, &cors_at, self.prepared, self.problems),
+            cors,
             cors_mode,
             headers: Table::compile(self.policy, &self.common, options, at, self.prepared, self.problems),
             relaxed: Findings::of(options.relax.as_deref().unwrap_or_default()),
@@ -353,30 +352,25 @@ impl RuleCompiler<'_> {
         }
     }
 
-    /// The route's `[cors]`, where it is written, and its mode.
-    fn cors(&self, options: &RouteOptions, at: &str) -> (CorsConfig, String, Mode) {
-        let base = CorsConfig { mode: Some(self.modes.cors), ..self.policy.cors.clone() };
-        match &options.cors {
-            None => (base, "cors".to_owned(), self.modes.cors),
-            Some(CorsChoice::Mode(mode)) => {
-                (CorsConfig { mode: Some(*mode), ..base }, "cors".to_owned(), *mode)
-            }
-            Some(CorsChoice::Override(own)) => {
-                let own = (**own).clone();
-                let mode = own.mode.unwrap_or(self.modes.cors);
-                let merged = CorsConfig {
-                    mode: Some(mode),
-                    methods: own.methods.or(base.methods),
-                    headers: own.headers.or(base.headers),
-                    exposed_headers: own.exposed_headers.or(base.exposed_headers),
-                    max_age: own.max_age.or(base.max_age),
-                    anonymous: own.anonymous.or(base.anonymous),
-                    reject_foreign: own.reject_foreign.or(base.reject_foreign),
-                };
-                (merged, format!("{at}.cors"), mode)
-            }
-        }
+    /// The route's CORS, and its mode. A fault of what it takes from `[cors]` is told there.
+    fn cors(&mut self, options: &RouteOptions, at: &str) -> (Cors, Mode) {
+        let own = match &options.cors {
+            None => CorsConfig::default(),
+            Some(CorsChoice::Mode(mode)) => CorsConfig { mode: Some(*mode), ..CorsConfig::default() },
+            Some(CorsChoice::Override(own)) => (**own).clone(),
+        };
+        let mode = own.mode.unwrap_or(self.modes.cors);
+        let config = CorsConfig { mode: Some(mode), ..own.over(&self.policy.cors) };
+        let mut problems = Problems::default();
+        let cors = Cors::compile(&config, self.origins, at, self.prepared, &mut problems);
+        self.problems.absorb(problems, |path| key_below(path, at).is_some_and(|key| own.names(key)));
+        (cors, mode)
     }
+}
+
+/// The key of the table `at` that `path` leads through.
+fn key_below<'p>(path: &'p str, at: &str) -> Option<&'p str> {
+    path.strip_prefix(at)?.strip_prefix('.')?.split(['.', '[']).next()
 }
 
 /// Whether a route writes this key itself.
@@ -468,6 +462,10 @@ mod tests {
             ),
             ("server.health = '/a/../b'", &["server.health policy.health"]),
             ("cookies.mode = 'report'", &["cookies.mode policy.mode"]),
+            (
+                "cors.methods = ['get']\ndefault.cors = { methods = ['GET'] }\nroute = [{ match = '* /a', cors = { max_age = '1h' } }, { match = '* /b', cors = { headers = ['*'] } }]",
+                &["cors.methods[0] policy.method", "route[1].cors.headers[0] policy.header"],
+            ),
         ] {
             assert_eq!(problems(policy).unwrap_err(), expected, "{policy}");
         }
