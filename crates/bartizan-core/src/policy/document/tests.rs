@@ -326,7 +326,7 @@ fn size_is_bounded() {
 
     // What costs many turns, and what nests, ends early.
     let routes = "[[route]]\nmatch = \"${env:MISSING}\"\n".repeat(20_000);
-    let overlays = "[[profile.x.route]]\nmax_body = \"${env:MISSING}\"\n".repeat(20_000);
+    let overlays = "[[profile.x.route]]\nmatch = \"GET /\"\nmax_body = \"${env:MISSING}\"\n".repeat(15_000);
     let text = format!("version = 1\n{routes}");
     assert_eq!(load(&input(&text)).unwrap_err().len(), MAX_FAULTS + 1);
     assert!(load(&input(&format!("version = 1\n{overlays}"))).is_ok());
@@ -348,7 +348,7 @@ fn form_and_sense_are_told_together_in_the_order_of_the_file() {
         kind: PolicyErrorKind::NoPublicOrigin,
     };
     draft.add(vec![
-        error("origin.public", "misspelt: told"),
+        error("origin.public", "of the misspelt key"),
         error("origin", "above what was told"),
         error("origin.trusted[1]", "z"),
         error("cors.headers[0]", "a"),
@@ -369,6 +369,7 @@ fn form_and_sense_are_told_together_in_the_order_of_the_file() {
         brief,
         [
             (Some((3, 1)), "origin.publik", Some("publik")),
+            (Some((3, 10)), "origin.publik", Some("of the misspelt key")),
             (Some((4, 17)), "origin.trusted[1]", Some("3")),
             (Some((4, 20)), "origin.trusted[2]", Some("z")),
             (Some((5, 1)), "cors.max_age", Some("in its table")),
