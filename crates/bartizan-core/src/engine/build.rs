@@ -2,7 +2,7 @@
 
 use alloc::{borrow::ToOwned as _, format, string::String, vec::Vec};
 
-use super::{Inner, Modes, Rules, SESSION_COOKIE, Vary};
+use super::{Inner, Modes, Replies, Rules, SESSION_COOKIE, Vary};
 use crate::{
     Deployment, PolicyError, PolicyErrorKind, ResponseHeader,
     controls::{
@@ -70,11 +70,8 @@ pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, V
     let ambient_cookies = cookie_names(&policy.csrf.ambient_cookies, "csrf.ambient_cookies", problems);
     let health = policy.server.health.as_deref().and_then(|path| health(path, problems));
 
-    let vary = Vary {
-        origin: prepared.add(ResponseHeader::Vary, "Origin"),
-        fetch_site: prepared.add(ResponseHeader::Vary, "Sec-Fetch-Site"),
-        both: prepared.add(ResponseHeader::Vary, "Origin, Sec-Fetch-Site"),
-    };
+    let vary = Vary::prepare(&mut prepared);
+    let replies = Replies::prepare(&firewall, &mut prepared);
     if prepared.is_full() {
         problems.error("route", None, PolicyErrorKind::TooMany(u32::from(u16::MAX)));
     }
@@ -97,6 +94,7 @@ pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, V
         rules,
         prepared,
         vary,
+        replies,
         warnings,
     })
 }
@@ -341,6 +339,9 @@ impl RuleCompiler<'_> {
                 skip,
                 explicit_only: requirement.is_explicit_only(),
             },
+            challenge: requirement
+                .challenge()
+                .map(|scheme| self.prepared.add(ResponseHeader::WwwAuthenticate, scheme)),
             requirement,
             cors,
             cors_mode,
