@@ -286,6 +286,12 @@ fn secrets_are_never_shown() {
         "server.upstream_token = \"${MISSING:-hunter2}\"",
         "server.upstream_token = [\"hunter2\"]",
         "server.upstrem_token = \"hunter2\"",
+        "server.upstrem_token = [\"hunter2\"]",
+        "server.password = \"hunter2\"",
+        "servr.tls = \"hunter2\"",
+        "servr.tls.kye = { literal = \"hunter2\" }",
+        "servr.tls = { kye = \"hunter2\", certificate = \"hunter2\" }",
+        "api_key = \"hunter2\"",
         "server.tls = \"hunter2\"",
         "server.tls = [\"hunter2\"]",
         "server.tls.key = { literal = \"hunter2\" }",
@@ -296,7 +302,8 @@ fn secrets_are_never_shown() {
         "profile.a.server.upstream_token = [\"hunter2\"]",
         "server.upstream_token = hunter2",
     ] {
-        let found = load(&input(&format!("version = 1\n{text}\n"))).unwrap_err();
+        let text = format!("version = 1\n{text}\n");
+        let found = load_and_build(&input(&text), |_| Ok(Deployment::default())).unwrap_err();
         assert!(!format!("{found:?}").contains("hunter2"), "{text}: {found:?}");
     }
     let overrides = overrides(&[
