@@ -8,8 +8,8 @@
 use std::{sync::LazyLock, time::Duration};
 
 use bartizan_core::{
-    Answer, CookieEdit, Decision, Engine, Principal, Recording, RequestHead, Scheme, Step, Timestamp,
-    is_protected, policy::CredentialKind, session::SessionRecord,
+    Answer, CookieEdit, Decision, Engine, Principal, Recording, RequestHead, ResponseHeader, Scheme, Step,
+    Timestamp, is_protected, policy::CredentialKind, session::SessionRecord,
 };
 use bartizan_fuzz::{
     Fixed, Header, check_reply, decide, engine, is_header_name, is_header_value, respond, values,
@@ -159,10 +159,7 @@ fuzz_target!(|data: &[u8]| {
             check_reply(denial.reply());
             let reply = denial.reply();
             assert_eq!(reply.status, denial.reason().code().status());
-            let nosniff = reply
-                .headers
-                .iter()
-                .any(|(name, value)| name.as_str() == "x-content-type-options" && **value == *b"nosniff");
+            let nosniff = reply.header(ResponseHeader::XContentTypeOptions) == Some(b"nosniff");
             assert!(nosniff, "a refusal without the policy's headers: {denial:?}");
         }
         _ => panic!("decided {decision:?}, then {again:?}"),

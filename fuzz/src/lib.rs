@@ -98,14 +98,14 @@ fn apply(grant: &Grant, edits: &ResponseEdits, headers: &[Header<'_>]) -> Vec<(S
 /// Checks a whole response of the engine's own.
 pub fn check_reply(reply: &Reply) {
     assert!((200..600).contains(&reply.status), "{}", reply.status);
-    for (name, value) in &reply.headers {
+    for (name, value) in reply.headers() {
         check_value(name.as_str(), value);
     }
 }
 
 /// The headers of a response of the engine's own.
 pub fn reply_headers(reply: &Reply) -> Vec<(String, Vec<u8>)> {
-    reply.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.to_vec())).collect()
+    reply.headers().map(|(name, value)| (name.as_str().to_owned(), value.to_vec())).collect()
 }
 
 /// A value that can be sent: no byte in it may end the header or the response (RFC 9110 §5.5).

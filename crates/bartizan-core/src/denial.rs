@@ -218,12 +218,10 @@ impl Reason {
 
 /// The first 128 characters of `value`, with everything but visible ASCII and single spaces replaced by `?`.
 fn printable(value: &[u8]) -> Box<str> {
-    value
-        .iter()
-        .take(128)
-        .map(|&byte| if byte.is_ascii_graphic() || byte == b' ' { char::from(byte) } else { '?' })
-        .collect::<String>()
-        .into_boxed_str()
+    // As bytes, for which there is room at once.
+    let printable =
+        value.iter().take(128).map(|&byte| if byte.is_ascii_graphic() || byte == b' ' { byte } else { b'?' });
+    String::from_utf8(printable.collect()).unwrap_or_default().into_boxed_str()
 }
 
 #[cfg(test)]

@@ -6,7 +6,10 @@ use core::fmt;
 use thiserror::Error;
 
 use crate::{
-    headers::{csp::CspFault, permissions_policy::FeatureError},
+    headers::{
+        csp::{CspError, CspFault},
+        permissions_policy::FeatureError,
+    },
     origin::OriginError,
     route::PatternError,
 };
@@ -177,6 +180,41 @@ impl PolicyErrorKind {
             _ => return None,
         };
         Some(hint.to_owned())
+    }
+}
+
+impl PolicyError {
+    /// What of the policy this fault is concluded from besides the value at its path. Where a part of that could not
+    /// be read, there may be no fault at all.
+    pub(crate) fn premises(&self) -> Vec<String> {
+        let own = || self.path.clone();
+        match &self.kind {
+            PolicyErrorKind::NoPublicOrigin
+            | PolicyErrorKind::OutOfRange(_)
+            | PolicyErrorKind::EmptyRequirement
+            | PolicyErrorKind::ScopeOfNobody => [own()].into(),
+            // The nonce may be among what could not be read.
+            PolicyErrorKind::Csp(fault)
+                if matches!(
+                    fault.error,
+                    CspError::StrictDynamicAlone | CspError::EmptyList | CspError::TakesOneValue
+                ) =>
+            {
+                [self.path.rsplit_once('[').map_or_else(own, |(list, _)| list.to_owned())].into()
+            }
+            PolicyErrorKind::HttpsUnreachable => {
+                ["proxy.trusted", "proxy.forwarded.proto", "server.tls"].map(ToOwned::to_owned).into()
+            }
+            PolicyErrorKind::CredentialNotConfigured(_, table) => [(*table).to_owned()].into(),
+            PolicyErrorKind::Contradiction(..) => {
+                let table = self.path.rsplit_once('.').map_or("", |(table, _)| table);
+                [table, "default"]
+                    .into_iter()
+                    .flat_map(|table| ["csrf", "csp"].map(|key| format!("{table}.{key}")))
+                    .collect()
+            }
+            _ => Vec::new(),
+        }
     }
 }
 

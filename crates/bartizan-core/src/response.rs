@@ -1,6 +1,7 @@
 //! What the engine is told about a response, and what it wants done to it.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
+use core::fmt;
 
 use arrayvec::ArrayVec;
 
@@ -290,20 +291,90 @@ pub(crate) fn is_sharing(name: &[u8]) -> bool {
 }
 
 /// A whole response that Bartizan made: a refusal, a preflight, a redirect, a health check.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// It keeps the engine that made it, whose finished headers it names.
+#[derive(Clone)]
 pub struct Reply {
     /// The status code.
     pub status: u16,
-    /// The headers, in order; without `Content-Length`, which the surface knows from the body.
-    pub headers: Vec<(ResponseHeader, Box<[u8]>)>,
     /// The body; empty for preflights and redirects. A surface leaves it out in the answer to HEAD.
     pub body: Box<[u8]>,
+    engine: crate::Engine,
+    /// On the heap: a decision that lets a request through is moved with the room for this one.
+    headers: Box<ReplyHeaders>,
+}
+
+#[derive(Clone, Default)]
+struct ReplyHeaders {
+    prepared: ArrayVec<HeaderId, 24>,
+    computed: Vec<(ResponseHeader, Box<[u8]>)>,
 }
 
 impl Reply {
+    /// A reply with neither headers nor body.
+    pub(crate) fn new(engine: crate::Engine, status: u16) -> Self {
+        Self { status, body: Box::default(), engine, headers: Box::default() }
+    }
+
+    /// Appends a finished header. No reply has as many as there is room for.
+    pub(crate) fn prepare(&mut self, id: HeaderId) {
+        let added = self.headers.prepared.try_push(id).is_ok();
+        debug_assert!(added, "more headers than a reply can get");
+    }
+
+    /// Leaves these finished headers out.
+    pub(crate) fn leave_out(&mut self, ids: &[HeaderId]) {
+        self.headers.prepared.retain(|id| !ids.contains(id));
+    }
+
+    /// Appends a header of this reply alone.
+    pub(crate) fn compute(&mut self, name: ResponseHeader, value: Box<[u8]>) {
+        self.headers.computed.push((name, value));
+    }
+
+    /// The headers that were finished when the engine was built; the [`computed`](Self::computed) ones follow.
+    pub fn prepared(&self) -> &[HeaderId] {
+        &self.headers.prepared
+    }
+
+    /// The headers that belong to this reply alone (a location, an echoed origin).
+    pub fn computed(&self) -> &[(ResponseHeader, Box<[u8]>)] {
+        &self.headers.computed
+    }
+
+    /// All headers, in order; without `Content-Length`, which the surface knows from the body.
+    pub fn headers(&self) -> impl Iterator<Item = (ResponseHeader, &[u8])> {
+        let all = self.engine.prepared_headers();
+        let prepared = self.prepared().iter().filter_map(|id| all.get(id.index()));
+        let prepared = prepared.map(|header| (header.name, header.value.as_bytes()));
+        prepared.chain(self.computed().iter().map(|(name, value)| (*name, &**value)))
+    }
+
     /// The first value of `header`.
     pub fn header(&self, header: ResponseHeader) -> Option<&[u8]> {
-        self.headers.iter().find(|(name, _)| *name == header).map(|(_, value)| &**value)
+        self.headers().find(|(name, _)| *name == header).map(|(_, value)| value)
+    }
+}
+
+impl PartialEq for Reply {
+    /// Whether a client gets the same.
+    fn eq(&self, other: &Self) -> bool {
+        self.status == other.status && self.body == other.body && self.headers().eq(other.headers())
+    }
+}
+
+impl Eq for Reply {}
+
+impl fmt::Debug for Reply {
+    /// What a client gets; not the engine.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<_> =
+            self.headers().map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value))).collect();
+        f.debug_struct("Reply")
+            .field("status", &self.status)
+            .field("headers", &headers)
+            .field("body", &String::from_utf8_lossy(&self.body))
+            .finish_non_exhaustive()
     }
 }
 

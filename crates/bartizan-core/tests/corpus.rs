@@ -190,11 +190,7 @@ fn observed(denial: Option<&Denial>, reply: &Reply) -> Observed {
     Observed {
         status: reply.status,
         code: denial.map(|denial| denial.reason().code().as_str().to_owned()),
-        headers: reply
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str().to_owned(), value.to_vec()))
-            .collect(),
+        headers: reply.headers().map(|(name, value)| (name.as_str().to_owned(), value.to_vec())).collect(),
         body: reply.body.to_vec(),
         handled: None,
         reports: None,

@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     future::poll_fn,
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     rc::Rc,
@@ -319,13 +320,16 @@ fn denied(
 }
 
 /// A reply of ours as a response. Where something of the request is unread, the connection ends with it.
-fn respond(session: &Rc<Session>, site: &Site, reply: Reply, unread: bool) -> Response<ResponseBody> {
+fn respond(session: &Rc<Session>, site: &Site, mut reply: Reply, unread: bool) -> Response<ResponseBody> {
     session.enter(Phase::Streaming);
-    let mut response = Response::new(whole(session, Bytes::from(reply.body)));
+    let mut response = Response::new(whole(session, Bytes::from(mem::take(&mut reply.body))));
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
-    headers.reserve(reply.headers.len() + 2);
-    for (name, value) in &reply.headers {
+    headers.reserve(reply.prepared().len() + reply.computed().len() + 2);
+    for (name, value) in reply.prepared().iter().filter_map(|id| site.prepared(id.index())) {
+        headers.append(name.clone(), value.clone());
+    }
+    for (name, value) in reply.computed() {
         forward::append(headers, site.name(*name), value);
     }
     if unread {

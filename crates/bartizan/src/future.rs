@@ -100,8 +100,8 @@ where
 {
     let grant = match decision {
         Decision::Allow(grant) => grant,
-        Decision::Respond(reply) => return replying(reply, &seen.method),
-        Decision::Deny(denial) => return replying(denial.into_reply(), &seen.method),
+        Decision::Respond(reply) => return replying(shared, reply, &seen.method),
+        Decision::Deny(denial) => return replying(shared, denial.into_reply(), &seen.method),
     };
     for reason in grant.reports() {
         log(&request, &grant, &seen, reason, None);
@@ -111,7 +111,7 @@ where
     if length.lower() > max {
         let denial = grant.fail(Reason::new(DenialCode::BodyTooLarge), OsEntropy);
         log(&request, &grant, &seen, denial.reason(), Some(&denial));
-        return replying(denial.into_reply(), &seen.method);
+        return replying(shared, denial.into_reply(), &seen.method);
     }
     headers::edit_request(request.headers_mut(), grant.request_edits());
     introduce(request.extensions_mut(), &grant, seen.peer);
@@ -129,12 +129,17 @@ where
     }
 }
 
-fn replying<S, B, I, O>(reply: Reply, method: &Method) -> ResponseFuture<S, B, I, O>
+fn replying<S, B, I, O>(shared: &Shared, reply: Reply, method: &Method) -> ResponseFuture<S, B, I, O>
 where
     B: RequestBodies<I> + ResponseBodies<O>,
     S: Service<Request<<B as RequestBodies<I>>::Body>, Response = Response<O>>,
 {
-    replied(headers::response(reply, *method == Method::HEAD, <B as ResponseBodies<O>>::reply))
+    replied(headers::response(
+        reply,
+        &shared.prepared,
+        *method == Method::HEAD,
+        <B as ResponseBodies<O>>::reply,
+    ))
 }
 
 fn replied<S, B, I, O>(response: Response<<B as ResponseBodies<O>>::Body>) -> ResponseFuture<S, B, I, O>
@@ -224,7 +229,12 @@ impl Passed {
     {
         self.log(denial.reason(), Some(denial));
         let is_head = self.seen.method == Method::HEAD;
-        headers::response(denial.reply().clone(), is_head, <B as ResponseBodies<O>>::reply)
+        headers::response(
+            denial.reply().clone(),
+            &self.shared.prepared,
+            is_head,
+            <B as ResponseBodies<O>>::reply,
+        )
     }
 
     #[cold]

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    mem,
     sync::{Mutex, PoisonError},
 };
 
@@ -106,13 +107,21 @@ pub(crate) fn edit_request(headers: &mut HeaderMap, edits: RequestEdits<'_>) {
     }
 }
 
-/// Makes a response of a reply. The answer to HEAD says how long the body would have been, and has none
+/// Makes a response of a reply, whose engine's headers `prepared` are. The answer to HEAD says how long the body would have been, and has none
 /// (RFC 9110 §9.3.2).
-pub(crate) fn response<B>(reply: Reply, is_head: bool, body: impl FnOnce(Bytes) -> B) -> Response<B> {
-    let Reply { status, headers, body: text } = reply;
-    let mut map = HeaderMap::with_capacity(headers.len() + 1);
-    for (header, value) in headers {
-        append(&mut map, name(header), &value);
+pub(crate) fn response<B>(
+    mut reply: Reply,
+    prepared: &Prepared,
+    is_head: bool,
+    body: impl FnOnce(Bytes) -> B,
+) -> Response<B> {
+    let (status, text) = (reply.status, mem::take(&mut reply.body));
+    let mut map = HeaderMap::with_capacity(reply.prepared().len() + reply.computed().len() + 1);
+    for (name, value) in reply.prepared().iter().filter_map(|id| prepared.get(id.index())) {
+        map.append(name, value.clone());
+    }
+    for (header, value) in reply.computed() {
+        append(&mut map, name(*header), value);
     }
     // RFC 9110 §8.6: neither 1xx nor 204 has a Content-Length, and one on a 304 would speak of the 200.
     if !matches!(status, ..200 | 204 | 304) {

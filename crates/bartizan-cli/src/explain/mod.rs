@@ -241,7 +241,7 @@ impl From<&bartizan_core::Reason> for Refusal {
 
 impl From<&Reply> for Answered {
     fn from(reply: &Reply) -> Self {
-        let headers = reply.headers.iter().map(|(name, value)| (name.as_str(), shown(value, None))).collect();
+        let headers = reply.headers().map(|(name, value)| (name.as_str(), shown(value, None))).collect();
         Self { status: reply.status, headers }
     }
 }

@@ -2,7 +2,7 @@
 
 use alloc::{borrow::ToOwned as _, format, string::String, vec::Vec};
 
-use super::{Inner, Modes, Rules, SESSION_COOKIE, Vary};
+use super::{Inner, Modes, Replies, Rules, SESSION_COOKIE, Vary};
 use crate::{
     Deployment, PolicyError, PolicyErrorKind, ResponseHeader,
     controls::{
@@ -44,6 +44,8 @@ pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, V
     let mut prepared = Prepared::default();
     let sharing = Shared::compile(&origins, &mut prepared);
     let common = Common::compile(policy, &public, &trusted, problems);
+    // Once for its faults; what routes make of it is compiled with them.
+    Cors::compile(&policy.cors, &origins, "cors", &mut prepared, problems);
     let mut compiler = RuleCompiler {
         policy,
         origins: &origins,
@@ -68,11 +70,8 @@ pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, V
     let ambient_cookies = cookie_names(&policy.csrf.ambient_cookies, "csrf.ambient_cookies", problems);
     let health = policy.server.health.as_deref().and_then(|path| health(path, problems));
 
-    let vary = Vary {
-        origin: prepared.add(ResponseHeader::Vary, "Origin"),
-        fetch_site: prepared.add(ResponseHeader::Vary, "Sec-Fetch-Site"),
-        both: prepared.add(ResponseHeader::Vary, "Origin, Sec-Fetch-Site"),
-    };
+    let vary = Vary::prepare(&mut prepared);
+    let replies = Replies::prepare(&firewall, &mut prepared);
     if prepared.is_full() {
         problems.error("route", None, PolicyErrorKind::TooMany(u32::from(u16::MAX)));
     }
@@ -95,6 +94,7 @@ pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, V
         rules,
         prepared,
         vary,
+        replies,
         warnings,
     })
 }
@@ -305,10 +305,7 @@ impl RuleCompiler<'_> {
         core::mem::swap(self.problems, &mut problems);
         let rules = self.compile(&merged(own.clone(), &self.policy.default), at);
         core::mem::swap(self.problems, &mut problems);
-        self.problems.absorb(problems, |path| {
-            let key = path.strip_prefix(at).and_then(|rest| rest.strip_prefix('.'));
-            key.is_some_and(|key| names(own, key.split(['.', '[']).next().unwrap_or_default()))
-        });
+        self.problems.absorb(problems, |path| key_below(path, at).is_some_and(|key| names(own, key)));
         rules
     }
 
@@ -334,7 +331,7 @@ impl RuleCompiler<'_> {
                 PolicyErrorKind::Contradiction("one_time", "csrf = \"origin\""),
             );
         }
-        let (cors, cors_at, cors_mode) = self.cors(options, at);
+        let (cors, cors_mode) = self.cors(options, &format!("{at}.cors"));
         Rules {
             csrf: Csrf {
                 choice: options.csrf.unwrap_or_default(),
@@ -342,8 +339,11 @@ impl RuleCompiler<'_> {
                 skip,
                 explicit_only: requirement.is_explicit_only(),
             },
+            challenge: requirement
+                .challenge()
+                .map(|scheme| self.prepared.add(ResponseHeader::WwwAuthenticate, scheme)),
             requirement,
-            cors: Cors::compile(&cors, self.origins, &cors_at, self.prepared, self.problems),
+            cors,
             cors_mode,
             headers: Table::compile(self.policy, &self.common, options, at, self.prepared, self.problems),
             relaxed: Findings::of(options.relax.as_deref().unwrap_or_default()),
@@ -353,30 +353,25 @@ impl RuleCompiler<'_> {
         }
     }
 
-    /// The route's `[cors]`, where it is written, and its mode.
-    fn cors(&self, options: &RouteOptions, at: &str) -> (CorsConfig, String, Mode) {
-        let base = CorsConfig { mode: Some(self.modes.cors), ..self.policy.cors.clone() };
-        match &options.cors {
-            None => (base, "cors".to_owned(), self.modes.cors),
-            Some(CorsChoice::Mode(mode)) => {
-                (CorsConfig { mode: Some(*mode), ..base }, "cors".to_owned(), *mode)
-            }
-            Some(CorsChoice::Override(own)) => {
-                let own = (**own).clone();
-                let mode = own.mode.unwrap_or(self.modes.cors);
-                let merged = CorsConfig {
-                    mode: Some(mode),
-                    methods: own.methods.or(base.methods),
-                    headers: own.headers.or(base.headers),
-                    exposed_headers: own.exposed_headers.or(base.exposed_headers),
-                    max_age: own.max_age.or(base.max_age),
-                    anonymous: own.anonymous.or(base.anonymous),
-                    reject_foreign: own.reject_foreign.or(base.reject_foreign),
-                };
-                (merged, format!("{at}.cors"), mode)
-            }
-        }
+    /// The route's CORS, and its mode. A fault of what it takes from `[cors]` is told there.
+    fn cors(&mut self, options: &RouteOptions, at: &str) -> (Cors, Mode) {
+        let own = match &options.cors {
+            None => CorsConfig::default(),
+            Some(CorsChoice::Mode(mode)) => CorsConfig { mode: Some(*mode), ..CorsConfig::default() },
+            Some(CorsChoice::Override(own)) => (**own).clone(),
+        };
+        let mode = own.mode.unwrap_or(self.modes.cors);
+        let config = CorsConfig { mode: Some(mode), ..own.over(&self.policy.cors) };
+        let mut problems = Problems::default();
+        let cors = Cors::compile(&config, self.origins, at, self.prepared, &mut problems);
+        self.problems.absorb(problems, |path| key_below(path, at).is_some_and(|key| own.names(key)));
+        (cors, mode)
     }
+}
+
+/// The key of the table `at` that `path` leads through.
+fn key_below<'p>(path: &'p str, at: &str) -> Option<&'p str> {
+    path.strip_prefix(at)?.strip_prefix('.')?.split(['.', '[']).next()
 }
 
 /// Whether a route writes this key itself.
@@ -468,6 +463,10 @@ mod tests {
             ),
             ("server.health = '/a/../b'", &["server.health policy.health"]),
             ("cookies.mode = 'report'", &["cookies.mode policy.mode"]),
+            (
+                "cors.methods = ['get']\ndefault.cors = { methods = ['GET'] }\nroute = [{ match = '* /a', cors = { max_age = '1h' } }, { match = '* /b', cors = { headers = ['*'] } }]",
+                &["cors.methods[0] policy.method", "route[1].cors.headers[0] policy.header"],
+            ),
         ] {
             assert_eq!(problems(policy).unwrap_err(), expected, "{policy}");
         }

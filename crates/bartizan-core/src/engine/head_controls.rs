@@ -177,7 +177,7 @@ where
     fn answer_health(&mut self) -> Stop {
         self.trace.note("health", Verdict::Answer, || "200 by itself, before host and upstream".into());
         let mut reply = self.engine.reply(200, &self.context);
-        reply.headers.push((ResponseHeader::ContentType, b"text/plain; charset=utf-8".as_slice().into()));
+        reply.prepare(self.engine.0.replies.text);
         reply.body = b"ok\n".as_slice().into();
         Stop::Answered(reply)
     }
@@ -185,7 +185,7 @@ where
     fn redirect(&mut self, location: Box<[u8]>) -> Stop {
         self.trace.note("https", Verdict::Answer, || "308 to https".into());
         let mut reply = self.engine.reply(308, &self.context);
-        reply.headers.push((ResponseHeader::Location, location));
+        reply.compute(ResponseHeader::Location, location);
         Stop::Answered(reply)
     }
 
@@ -193,15 +193,10 @@ where
     fn preflight_reply(&self) -> crate::Reply {
         let mut reply = self.engine.reply(204, &self.context);
         let cors = &self.engine.rules(self.context.route).cors;
-        cors.append_preflight(|id| {
-            if let Some(header) = self.engine.0.prepared.get(id) {
-                reply.headers.push((header.name, header.value.as_bytes().into()));
-            }
-        });
-        // A preflight's answer depends on more than others do.
-        reply.headers.retain(|(name, _)| *name != ResponseHeader::Vary);
-        let vary = b"Origin, Access-Control-Request-Method, Access-Control-Request-Headers";
-        reply.headers.push((ResponseHeader::Vary, vary.as_slice().into()));
+        cors.append_preflight(|id| reply.prepare(id));
+        let vary = &self.engine.0.vary;
+        reply.leave_out(&[vary.origin, vary.fetch_site, vary.both]);
+        reply.prepare(vary.preflight);
         reply
     }
 }

@@ -72,6 +72,7 @@ struct Inner {
     rules: Vec<Rules>,
     prepared: Prepared,
     vary: Vary,
+    replies: Replies,
     warnings: Vec<Warning>,
 }
 
@@ -92,6 +93,8 @@ struct Modes {
 #[derive(Clone, Debug)]
 struct Rules {
     requirement: Requirement,
+    /// The finished `WWW-Authenticate` of a 401.
+    challenge: Option<crate::HeaderId>,
     csrf: Csrf,
     cors: Cors,
     cors_mode: Mode,
@@ -108,6 +111,44 @@ struct Vary {
     origin: crate::HeaderId,
     fetch_site: crate::HeaderId,
     both: crate::HeaderId,
+    preflight: crate::HeaderId,
+}
+
+impl Vary {
+    fn prepare(prepared: &mut Prepared) -> Self {
+        let mut vary = |names| prepared.add(ResponseHeader::Vary, names);
+        Self {
+            origin: vary("Origin"),
+            fetch_site: vary("Sec-Fetch-Site"),
+            both: vary("Origin, Sec-Fetch-Site"),
+            // A preflight's answer depends on more than others do.
+            preflight: vary("Origin, Access-Control-Request-Method, Access-Control-Request-Headers"),
+        }
+    }
+}
+
+/// The finished headers that only replies of ours have.
+#[derive(Clone, Copy, Debug)]
+struct Replies {
+    json: crate::HeaderId,
+    html: crate::HeaderId,
+    text: crate::HeaderId,
+    no_store: crate::HeaderId,
+    allow: crate::HeaderId,
+    retry_after: crate::HeaderId,
+}
+
+impl Replies {
+    fn prepare(firewall: &Firewall, prepared: &mut Prepared) -> Self {
+        Self {
+            json: prepared.add(ResponseHeader::ContentType, problem::JSON),
+            html: prepared.add(ResponseHeader::ContentType, problem::HTML),
+            text: prepared.add(ResponseHeader::ContentType, "text/plain; charset=utf-8"),
+            no_store: prepared.add(ResponseHeader::CacheControl, "no-store"),
+            allow: prepared.add(ResponseHeader::Allow, &firewall.allow),
+            retry_after: prepared.add(ResponseHeader::RetryAfter, "5"),
+        }
+    }
 }
 
 /// The name of our session cookie: bound to the host, so that no sibling can plant one (RFC 6265bis §4.1.3).
@@ -230,23 +271,22 @@ impl Engine {
         entropy.fill(&mut id);
         let request_id = RequestId(u64::from_be_bytes(id));
         let development = self.0.development;
+        let replies = &self.0.replies;
         let (content_type, body) = if context.is_navigation {
-            (problem::HTML, problem::html(&reason, status, request_id, development))
+            (replies.html, problem::html(&reason, status, request_id, development))
         } else {
-            (problem::JSON, problem::json(&reason, status, request_id, development))
+            (replies.json, problem::json(&reason, status, request_id, development))
         };
         let mut reply = self.reply(status, context);
-        let mut add = |name, value: &str| reply.headers.push((name, value.as_bytes().into()));
-        add(ResponseHeader::ContentType, content_type);
-        match reason.code() {
-            DenialCode::RequestMethod => add(ResponseHeader::Allow, &self.0.firewall.allow),
-            DenialCode::StoreUnavailable => add(ResponseHeader::RetryAfter, "5"),
-            _ if status == 401 => {
-                if let Some(challenge) = self.rules(context.route).requirement.challenge() {
-                    add(ResponseHeader::WwwAuthenticate, challenge);
-                }
-            }
-            _ => {}
+        reply.prepare(content_type);
+        let more = match reason.code() {
+            DenialCode::RequestMethod => Some(replies.allow),
+            DenialCode::StoreUnavailable => Some(replies.retry_after),
+            _ if status == 401 => self.rules(context.route).challenge,
+            _ => None,
+        };
+        if let Some(id) = more {
+            reply.prepare(id);
         }
         reply.body = body;
         Denial { reason, request_id, reply }
@@ -256,34 +296,25 @@ impl Engine {
     fn reply(&self, status: u16, context: &Context) -> Reply {
         let rules = self.rules(context.route);
         let headers = rules.headers.of(Kind::Error);
-        let mut reply = Reply { status, headers: Vec::with_capacity(16), body: Box::default() };
-        let mut add = |id| {
-            if let Some(header) = self.0.prepared.get(id) {
-                reply.headers.push((header.name, header.value.as_bytes().into()));
-            }
-        };
+        let mut reply = Reply::new(self.clone(), status);
         for row in &headers.rows {
             if row.rule.applies(context.scheme) {
-                add(row.id);
+                reply.prepare(row.id);
             }
         }
         if let KindCsp::Finished(id) = headers.csp {
-            add(id);
+            reply.prepare(id);
         }
-        headers.frame_options.into_iter().for_each(&mut add);
+        headers.frame_options.into_iter().for_each(|id| reply.prepare(id));
         if let Some(id) = self.vary(rules, context, true) {
-            add(id);
+            reply.prepare(id);
         }
-        let mut echo: Option<Box<[u8]>> = None;
         self.0.sharing.append(&context.sharing, |header| match header {
-            Ok(id) => add(id),
-            Err(origin) => echo = Some(origin.into()),
+            Ok(id) => reply.prepare(id),
+            Err(origin) => reply.compute(ResponseHeader::AccessControlAllowOrigin, origin.into()),
         });
-        if let Some(origin) = echo {
-            reply.headers.push((ResponseHeader::AccessControlAllowOrigin, origin));
-        }
         // Ours are never to be kept, whatever the policy says of headers: they are about this request alone.
-        reply.headers.push((ResponseHeader::CacheControl, b"no-store".as_slice().into()));
+        reply.prepare(self.0.replies.no_store);
         reply
     }
 

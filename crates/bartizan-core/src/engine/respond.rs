@@ -187,10 +187,9 @@ impl Grant {
         }
         let reason = Reason::new(DenialCode::UpstreamError);
         let mut denial = self.engine.deny_with_status(reason, status, &self.context, entropy);
-        denial
-            .reply
-            .headers
-            .extend(seen.retry_after.clone().map(|value| (ResponseHeader::RetryAfter, value)));
+        if let Some(value) = seen.retry_after.clone() {
+            denial.reply.compute(ResponseHeader::RetryAfter, value);
+        }
         Some(denial)
     }
 

@@ -259,6 +259,34 @@ pub struct CorsConfig {
     pub reject_foreign: Option<bool>,
 }
 
+impl CorsConfig {
+    /// These keys, and those of `base` that are not written here.
+    pub(crate) fn over(&self, base: &Self) -> Self {
+        let (own, base) = (self.clone(), base.clone());
+        Self {
+            mode: own.mode.or(base.mode),
+            methods: own.methods.or(base.methods),
+            headers: own.headers.or(base.headers),
+            exposed_headers: own.exposed_headers.or(base.exposed_headers),
+            max_age: own.max_age.or(base.max_age),
+            anonymous: own.anonymous.or(base.anonymous),
+            reject_foreign: own.reject_foreign.or(base.reject_foreign),
+        }
+    }
+
+    /// Whether this key is written here.
+    pub(crate) fn names(&self, key: &str) -> bool {
+        match key {
+            "methods" => self.methods.is_some(),
+            "headers" => self.headers.is_some(),
+            "exposed_headers" => self.exposed_headers.is_some(),
+            "max_age" => self.max_age.is_some(),
+            "anonymous" => self.anonymous.is_some(),
+            _ => true,
+        }
+    }
+}
+
 /// A route's `cors`.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
 #[schemars(untagged)]

@@ -12,7 +12,7 @@ use super::{
 use crate::policy::{SecretProvider, SecretRef};
 
 /// The text with every literal secret overwritten by `*`, and every value that may be one: that of an unknown
-/// key, and what stands where a table belongs.
+/// key which is not nearly a known one, and what stands where a table belongs.
 ///
 /// Lines and byte offsets stay what they were, so that the [`Location`](super::Location)s of diagnostics fit. Of a
 /// text that cannot be read at all nothing is left but its line ends.
@@ -89,6 +89,10 @@ mod tests {
             ("[server]\nupstream_token hunter2\nmode = x\n", "[server]\nupstream_token********\nmode = x\n"),
             ("[server.tls\nkey = \"a\"\n[cors]\n", "[server.tls\nkey******\n[cors]\n"),
             ("[server]\nupstrem_token = \"hünter\"\n", "[server]\nupstrem_token = *********\n"),
+            (
+                "[servr]\nupstrem_token = \"a\"\nhealt = \"/x\"\npassword = \"b\"\n",
+                "[servr]\nupstrem_token = ***\nhealt = \"/x\"\npassword = ***\n",
+            ),
             ("[server]\ntls = [\"a\", 1]\n", "[server]\ntls = [***, *]\n"),
             ("[server.tls]\nkey = { a = \"b\" }\n", "[server.tls]\nkey = { a = *** }\n"),
             ("[server.tls]\nkey = '''a\nb'''\n", "[server.tls]\nkey = ****\n****\n"),
