@@ -8,6 +8,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use crate::{
     Engine, Entropy, Reason, Reply, Scheme, Timestamp,
     controls::cors::Sharing,
+    keys::Keys,
     limit::{LimitKey, Quota, Taken},
     policy::CredentialKind,
     session::{Ending, NewSession, SessionKey, SessionRecord},
@@ -296,7 +297,7 @@ pub struct Form {
 }
 
 /// Where a policy is used: what the surface knows and the policy cannot.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Deployment {
     /// The address that is listened on, if this surface listens.
     pub listen: Option<core::net::SocketAddr>,
@@ -304,6 +305,8 @@ pub struct Deployment {
     pub tls: bool,
     /// Whether the development profile was chosen: hints reach the client, http origins are allowed.
     pub development: bool,
+    /// The keys that CSRF tokens are made with. Without any, none can be had, and what requires one is refused.
+    pub keys: Option<Keys>,
 }
 
 /// Something in the policy that works and is probably not meant; `bartizan check` shows them.

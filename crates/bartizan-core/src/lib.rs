@@ -18,6 +18,7 @@ mod error;
 mod facts;
 mod forwarding;
 pub mod headers;
+pub mod keys;
 pub mod limit;
 mod origin;
 mod path;

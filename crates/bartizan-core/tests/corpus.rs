@@ -52,7 +52,7 @@ fn send(case: &Case) -> Result<Observed, String> {
     loop {
         match evaluation.step() {
             Step::Need(Query::Principal(credential)) => {
-                evaluation.supply(answer(case, credential.kind(), NOW))
+                evaluation.supply(answer(case, credential.kind(), NOW));
             }
             Step::Need(Query::Session { now, .. }) => {
                 evaluation.supply(answer(case, CredentialKind::Session, now));

@@ -18,6 +18,8 @@ const DEVELOPERS: &[&str] = &["bartizan-corpus", "bartizan-peers", "bartizan-ben
 const CORE_MAY_USE: &[&str] = &[
     "arrayvec",
     "base64",
+    "hkdf",
+    "hmac",
     "ipnet",
     "memchr",
     "psl",
@@ -25,6 +27,7 @@ const CORE_MAY_USE: &[&str] = &[
     "serde",
     "serde_json",
     "sha2",
+    "subtle",
     "thiserror",
     "toml",
     "toml_parser",

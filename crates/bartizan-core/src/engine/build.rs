@@ -79,6 +79,7 @@ pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, V
     Ok(Inner {
         modes,
         development: deployment.development,
+        keys: deployment.keys.clone(),
         firewall,
         health,
         hosts,

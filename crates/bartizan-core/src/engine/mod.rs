@@ -30,6 +30,7 @@ use crate::{
         problem,
         table::{KindCsp, Table},
     },
+    keys::Keys,
     origin::OriginSet,
     path::Findings,
     policy::{Mode, Policy},
@@ -55,6 +56,7 @@ pub struct Engine(Arc<Inner>);
 struct Inner {
     modes: Modes,
     development: bool,
+    keys: Option<Keys>,
     firewall: Firewall,
     health: Option<Box<[u8]>>,
     hosts: Hosts,
