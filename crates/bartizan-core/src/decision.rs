@@ -8,6 +8,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use crate::{
     Engine, Entropy, Reason, Reply, Scheme, Timestamp,
     controls::cors::Sharing,
+    engine::Handoff,
     keys::Keys,
     limit::{LimitKey, Quota, Taken},
     policy::CredentialKind,
@@ -241,6 +242,8 @@ pub(crate) struct Seldom {
     pub(crate) connection: Vec<Box<[u8]>>,
     /// What mode `report` would have refused.
     pub(crate) reports: Vec<Reason>,
+    /// Whether the upstream may begin or end sessions, and with what.
+    pub(crate) handoff: Option<Handoff>,
 }
 
 /// What is to be done to the request.

@@ -130,6 +130,9 @@ denial_codes! {
     /// A foreign page tried to load an API response (ASVS 3.5.8).
     IsolationCrossSite = "isolation.cross-site", 403, "isolation", "Another site may not load this resource.",
         Some("[origin] trusted = [\"{}\"]");
+    /// The upstream handed off a session where it may not, or not with the nonce of this request. The response goes on
+    /// without it.
+    HandoffRefused = "handoff.refused", 502, "session", "The service's answer cannot be accepted.", None;
     /// The route needs a credential and there was none.
     AuthRequired = "auth.required", 401, "requirement", "Sign in to use this resource.",
         Some("[[route]] require = \"nothing\"");

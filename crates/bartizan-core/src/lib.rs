@@ -30,6 +30,7 @@ pub mod session;
 mod spelling;
 mod trace;
 
+pub use controls::session::BegunSession;
 pub use decision::{
     Answer, CookieEdit, Credential, Decision, Denial, Deployment, Form, Grant, Principal, Query, RequestId,
     Step, TokenDigest, Warning,

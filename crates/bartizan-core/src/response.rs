@@ -214,9 +214,51 @@ pub struct ResponseEdits {
     pub(crate) replacement: Option<Box<crate::Denial>>,
     pub(crate) dropped_cookies: u8,
     pub(crate) report: Option<Box<crate::Reason>>,
+    pub(crate) pending: Option<Box<Pending>>,
+    pub(crate) login_failed: Option<Box<str>>,
+}
+
+/// What a response waits for.
+#[derive(Clone, Debug)]
+pub(crate) struct Pending {
+    /// Until it was asked.
+    pub(crate) query: Option<crate::Query>,
+    pub(crate) then: Then,
+}
+
+/// What a response gets when the store has answered.
+#[derive(Clone)]
+pub(crate) enum Then {
+    Nothing,
+    /// The cookie of a session that has begun.
+    SetCookie(Box<str>),
+    /// The client's session is over.
+    SignedOut,
+}
+
+impl core::fmt::Debug for Then {
+    /// Not the cookie.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "Nothing",
+            Self::SetCookie(_) => "SetCookie([redacted])",
+            Self::SignedOut => "SignedOut",
+        })
+    }
 }
 
 impl ResponseEdits {
+    /// What the store is to be asked before these edits are whole; once. Supply the answer to the grant that made
+    /// them.
+    pub fn take_query(&mut self) -> Option<crate::Query> {
+        self.pending.as_mut()?.query.take()
+    }
+
+    /// The account of a login that failed, as the upstream named it: for the limits of logins.
+    pub fn login_failed(&self) -> Option<&str> {
+        self.login_failed.as_deref()
+    }
+
     /// Appends a finished header. No kind has as many as there is room for.
     pub(crate) fn prepare(&mut self, id: HeaderId) {
         let added = self.prepared.try_push(id).is_ok();

@@ -146,13 +146,24 @@ fn handle(case: &Case, request: &Head, grant: &Grant) -> Observed {
 
 fn respond(case: &Case, grant: &Grant) -> Observed {
     let response = &case.response;
+    let handed = case.response.handed_off(grant.handoff_nonce());
     let mut edits = grant.respond(
         ResponseHead {
             status: response.status,
-            headers: response.headers.iter().map(|(name, value)| (name.as_bytes(), &value[..])),
+            headers: handed.iter().map(|(name, value)| (name.as_bytes(), &value[..])),
         },
+        NOW,
         Counter(101),
     );
+    while let Some(query) = edits.take_query() {
+        let answer = match query {
+            Query::Begin(_) | Query::End(_) if !matches!(case.answer, StoreAnswer::Unavailable) => {
+                Answer::Done
+            }
+            _ => Answer::Unavailable,
+        };
+        grant.supply(&mut edits, &answer, Counter(151));
+    }
     if let Some(denial) = edits.take_replacement() {
         return observed(Some(&denial), denial.reply());
     }

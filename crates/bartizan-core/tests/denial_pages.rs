@@ -145,6 +145,7 @@ fn decide(policy: &str, (fence, request): &Block<'_>) -> String {
 /// What becomes of a JSON response: some refusals can only be told by the kind of it.
 fn respond(grant: &Grant) -> String {
     let headers = [(&b"content-type"[..], &b"application/json"[..])];
-    let edits = grant.respond(ResponseHead { status: 200, headers: headers.into_iter() }, Zeros);
+    let edits =
+        grant.respond(ResponseHead { status: 200, headers: headers.into_iter() }, Timestamp(0), Zeros);
     edits.replacement().map_or_else(|| "allowed".to_owned(), |denial| denial.reason().code().to_string())
 }

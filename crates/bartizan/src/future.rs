@@ -17,7 +17,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::{
-    BoxFuture, DenialEvent, HeaderPairs, OsEntropy,
+    BoxFuture, DenialEvent, HeaderPairs, OsClock, OsEntropy,
     body::{BoxError, Exceeded, RequestBodies, RequestBody, ResponseBodies},
     connection,
     extract::{ClientIp, CspNonce},
@@ -203,7 +203,7 @@ impl Passed {
             status: response.status().as_u16(),
             headers: HeaderPairs::new(response.headers()),
         };
-        let mut edits = self.grant.respond(head, OsEntropy);
+        let mut edits = self.grant.respond(head, OsClock, OsEntropy);
         if let Some(denial) = edits.take_replacement() {
             return self.refuse::<B, O>(&denial);
         }

@@ -119,6 +119,18 @@ pub struct Response {
     pub fault: Option<Fault>,
 }
 
+impl Response {
+    /// The headers, with `{handoff}` as the nonce that the request carried to the upstream; nothing where there was
+    /// none.
+    pub fn handed_off(&self, nonce: Option<&str>) -> Vec<(String, Vec<u8>)> {
+        let own = |value: &[u8]| {
+            let text: String = value.iter().copied().map(char::from).collect();
+            text.replace("{handoff}", nonce.unwrap_or_default()).chars().map(|c| c as u8).collect()
+        };
+        self.headers.iter().map(|(name, value)| (name.clone(), own(value))).collect()
+    }
+}
+
 /// What the store answers to every query.
 #[derive(Clone, Debug)]
 pub enum StoreAnswer {

@@ -165,6 +165,7 @@ impl Expect {
             let found: Vec<_> =
                 values(&observed.headers, "set-cookie").map(|value| cookie(&latin1(value))).collect();
             let expected: Vec<_> = expected.iter().map(|expected| cookie(expected)).collect();
+            let found = masked(found, &expected);
             differ(out, "set-cookie", &expected, &found);
         }
         if let Some(body) = &self.body
@@ -269,8 +270,25 @@ fn members(headers: &[(String, Vec<u8>)], name: &str) -> Vec<String> {
         .collect()
 }
 
+/// A cookie as its pair and its attributes.
+type Cookie = (String, Vec<String>);
+
+/// `found`, with `*` for a value of 43 characters of base64url where that is what is expected.
+fn masked(found: Vec<Cookie>, expected: &[Cookie]) -> Vec<Cookie> {
+    let mask = |(place, (pair, attributes)): (usize, Cookie)| {
+        let name = expected.get(place).and_then(|(pair, _)| pair.strip_suffix("=*"));
+        let value = name.and_then(|name| pair.strip_prefix(name)?.strip_prefix('='));
+        let is_secret = value.is_some_and(|value| {
+            value.len() == 43
+                && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        });
+        (if is_secret { format!("{}=*", name.unwrap_or_default()) } else { pair }, attributes)
+    };
+    found.into_iter().enumerate().map(mask).collect()
+}
+
 /// A cookie as its pair and its attributes in a fixed order, names in lower case.
-fn cookie(text: &str) -> (String, Vec<String>) {
+fn cookie(text: &str) -> Cookie {
     let mut parts = text.split(';').map(str::trim);
     let pair = parts.next().unwrap_or_default().to_owned();
     let mut attributes: Vec<_> = parts

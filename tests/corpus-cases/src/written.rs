@@ -84,7 +84,7 @@ pub struct Head {
 pub struct Response {
     /// The status; 200.
     pub status: Option<u16>,
-    /// The headers; `content-type: application/json`.
+    /// The headers; `content-type: application/json`. `{handoff}` is the nonce that the request carried.
     pub headers: Option<Vec<(String, String)>>,
     /// The body; `{}`.
     pub body: Option<String>,
@@ -151,7 +151,8 @@ pub struct Expect {
     /// Names of members that a list-like response header must not have.
     #[serde(default)]
     pub lacking: BTreeMap<String, Vec<String>>,
-    /// All the cookies that are set, in order; the order of a cookie's attributes does not matter.
+    /// All the cookies that are set, in order; the order of a cookie's attributes does not matter, and the value `*`
+    /// stands for 43 random characters of base64url.
     pub set_cookies: Option<Vec<String>>,
     /// The body.
     pub body: Option<String>,

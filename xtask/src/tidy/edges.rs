@@ -22,6 +22,7 @@ const CORE_MAY_USE: &[&str] = &[
     "hmac",
     "ipnet",
     "memchr",
+    "percent-encoding",
     "psl",
     "schemars",
     "serde",

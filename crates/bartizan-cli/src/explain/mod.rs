@@ -5,7 +5,7 @@
 mod text;
 mod values;
 
-use bartizan::OsEntropy;
+use bartizan::{OsClock, OsEntropy};
 use bartizan_core::{
     Decision, Denial, DenialCode, Engine, Grant, Note, Reply, ResponseEdits, ResponseHead, Scheme, Verdict,
 };
@@ -284,7 +284,7 @@ impl Edited {
     /// What becomes of a response of this type.
     fn of(grant: &Grant, content_type: &[u8]) -> Self {
         let head = ResponseHead { status: 200, headers: [(&b"content-type"[..], content_type)].into_iter() };
-        let edits: ResponseEdits = grant.respond(head, OsEntropy);
+        let edits: ResponseEdits = grant.respond(head, OsClock, OsEntropy);
         let prepared = grant.engine().prepared_headers();
         let finished = edits.prepared().iter().filter_map(|id| prepared.get(id.index()));
         let finished = finished.map(|header| (header.name.as_str(), header.value.to_string()));

@@ -11,6 +11,7 @@ pub(crate) mod host;
 pub(crate) mod https;
 pub(crate) mod isolation;
 pub(crate) mod requirement;
+pub(crate) mod session;
 pub(crate) mod websocket;
 
 use crate::DenialCode;

@@ -1,8 +1,8 @@
 //! From what is written to what runs: every control compiled, every fault collected.
 
-use alloc::{borrow::ToOwned as _, format, string::String, vec::Vec};
+use alloc::{borrow::ToOwned as _, boxed::Box, format, string::String, vec::Vec};
 
-use super::{Inner, Modes, Replies, Rules, SESSION_COOKIE, Vary};
+use super::{Inner, Modes, Replies, Rules, Vary};
 use crate::{
     Deployment, PolicyError, PolicyErrorKind, ResponseHeader,
     controls::{
@@ -11,6 +11,7 @@ use crate::{
         firewall::Firewall,
         host::Hosts,
         requirement::{Configured, Requirement},
+        session::Sessions,
     },
     cookie::{CookieRules, READABLE},
     error::Problems,
@@ -66,7 +67,10 @@ pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, V
     let proxy = policy.proxy.as_ref().map(|config| Proxy::compile(config, problems));
     https_is_reachable(policy, &public, deployment, problems);
     secrets_are_references(policy, deployment, problems);
-    let (cookies_over_https, cookies_over_http) = cookie_rules(policy, &public, configured, problems);
+    let is_insecure = is_insecure(&public);
+    let sessions = policy.session.as_ref().map(|config| Sessions::compile(config, !is_insecure, problems));
+    let owned = sessions.iter().map(|sessions| sessions.cookie_name().into()).collect();
+    let (cookies_over_https, cookies_over_http) = cookie_rules(policy, is_insecure, owned, problems);
     let ambient_cookies = cookie_names(&policy.csrf.ambient_cookies, "csrf.ambient_cookies", problems);
     let health = policy.server.health.as_deref().and_then(|path| health(path, problems));
 
@@ -87,6 +91,7 @@ pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, V
         origins,
         sharing,
         configured,
+        sessions,
         ambient_cookies: ambient_cookies.into_iter().map(|name| name.into_bytes().into()).collect(),
         cookies_over_https,
         cookies_over_http,
@@ -206,23 +211,24 @@ fn secrets_are_references(policy: &Policy, deployment: &Deployment, problems: &m
 
 fn cookie_rules(
     policy: &Policy,
-    public: &[OriginPattern],
-    configured: Configured,
+    is_insecure: bool,
+    owned: Vec<Box<str>>,
     problems: &mut Problems,
 ) -> (CookieRules, CookieRules) {
     let readable = match &policy.cookies.readable {
         Some(names) => cookie_names(names, "cookies.readable", problems),
         None => READABLE.iter().map(|name| (*name).to_owned()).collect(),
     };
-    let owned = if configured.session { [SESSION_COOKIE.into()].into() } else { Vec::new() };
     let over_https =
         CookieRules { secure: true, readable: readable.into_iter().map(Into::into).collect(), owned };
-    // Only in development: a browser would not keep a Secure cookie of a plain http origin that is not loopback.
-    let is_insecure = public
-        .iter()
-        .any(|origin| origin.http_scheme() == Some(crate::Scheme::Http) && !origin.is_loopback());
     let over_http = CookieRules { secure: !is_insecure, ..over_https.clone() };
     (over_https, over_http)
+}
+
+/// Whether clients come by plain http from other machines: only in development. A browser would not keep a Secure
+/// cookie of such an origin.
+fn is_insecure(public: &[OriginPattern]) -> bool {
+    public.iter().any(|origin| origin.http_scheme() == Some(crate::Scheme::Http) && !origin.is_loopback())
 }
 
 /// Names that are tokens (RFC 6265 §4.1.1).

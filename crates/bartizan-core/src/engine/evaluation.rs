@@ -3,11 +3,11 @@
 use alloc::{borrow::Cow, boxed::Box, format, vec::Vec};
 use core::net::IpAddr;
 
-use super::{Engine, SESSION_COOKIE};
+use super::{Engine, Handoff};
 use crate::{
     Answer, Credential, Decision, DenialCode, Entropy, Form, Grant, HeaderPair, Principal, Query, Reason,
     RequestHead, Step, Timestamp, Trace, Verdict,
-    controls::{Finding, cors, csrf, requirement},
+    controls::{Finding, cors, csrf, requirement, session::HandoffRoute},
     decision::{Context, Edits, Nonce, Verified},
     facts::{Facts, Names, list},
     forwarding::{self, Forwarded, Way},
@@ -28,6 +28,7 @@ pub struct Evaluation<'e, 'r, H, E, T> {
     pub(super) context: Context,
     verified: Option<Box<Verified>>,
     needs_token: bool,
+    handoff: Option<HandoffRoute>,
     stage: Stage,
     /// The answer to what was asked, where it has come.
     given: Option<Answer>,
@@ -81,6 +82,7 @@ where
             context: Context::unknown(),
             verified: None,
             needs_token: false,
+            handoff: None,
             stage: Stage::Head,
             given: None,
         }
@@ -93,7 +95,7 @@ where
         let inner = &engine.0;
         let trusted = inner.proxy.as_ref().filter(|proxy| proxy.trusts(head.peer));
         let names = Names {
-            session_cookie: inner.configured.session.then_some(SESSION_COOKIE.as_bytes()),
+            session_cookie: inner.sessions.as_ref().map(|sessions| sessions.cookie_name().as_bytes()),
             ambient_cookies: &inner.ambient_cookies,
             proxy: inner.proxy.as_ref(),
             trusted: trusted.is_some(),
@@ -122,6 +124,9 @@ where
             way.scheme,
         );
         context.is_navigation = facts.is_navigation();
+        if let Some(sessions) = &inner.sessions {
+            self.handoff = sessions.handoff(facts.method, facts.path);
+        }
     }
 
     /// Goes on until it has decided or must ask.
@@ -157,7 +162,7 @@ where
         }
         if let Stage::Answer(kind, session) = self.stage {
             let principal = self.verify(kind)?;
-            self.verified = Some(Box::new(Verified { principal, session }));
+            self.verified = principal.map(|principal| Box::new(Verified { principal, session }));
             self.stage = Stage::Requirement(Some(kind));
         }
         if let Stage::Requirement(kind) = self.stage {
@@ -197,7 +202,10 @@ where
     fn credential(&self) -> (Stage, Option<Query>) {
         let requirement = &self.engine.rules(self.context.route).requirement;
         let anonymous = self.context.edits.ambient_cookies;
-        match requirement.credential(&self.facts, self.engine.0.configured, anonymous) {
+        let found = requirement.credential(&self.facts, self.engine.0.configured, anonymous);
+        // Whoever signs in or out may have a session, whatever the route requires.
+        let session = self.facts.session.filter(|_| self.handoff.is_some() && !anonymous);
+        match found.or(session.map(|cookie| (CredentialKind::Session, cookie))) {
             None => (Stage::Requirement(None), None),
             Some((kind @ CredentialKind::Session, cookie)) => {
                 let key = SessionKey::of(cookie);
@@ -211,13 +219,19 @@ where
     }
 
     /// What the answer about a credential of `kind` means.
-    fn verify(&mut self, kind: CredentialKind) -> Result<Principal, Stop> {
+    fn verify(&mut self, kind: CredentialKind) -> Result<Option<Principal>, Stop> {
+        let requires_nothing =
+            self.engine.rules(self.context.route).requirement == requirement::Requirement::Nothing;
         let (code, why) = match (kind, self.given.take()) {
             (CredentialKind::Session, Some(Answer::Session(record))) if record.is_alive(self.now) => {
-                return Ok(Principal { subject: record.subject, kind, scopes: record.scopes });
+                return Ok(Some(Principal { subject: record.subject, kind, scopes: record.scopes }));
             }
             (CredentialKind::Jwt | CredentialKind::ApiKey, Some(Answer::Principal(principal))) => {
-                return Ok(principal);
+                return Ok(Some(principal));
+            }
+            // An invalid cookie is ignored where none is needed.
+            (CredentialKind::Session, Some(Answer::Unknown | Answer::Session(_))) if requires_nothing => {
+                return Ok(None);
             }
             (_, Some(Answer::Unknown | Answer::Session(_))) => {
                 (DenialCode::AuthInvalid, "the credential is not valid, or not any more")
@@ -300,6 +314,11 @@ where
             self.context.nonce = Some(Nonce::new(&mut self.entropy));
         }
         self.note_edits();
+        if let Some(route) = self.handoff {
+            let nonce = Nonce::new(&mut self.entropy);
+            let presented = self.facts.session.map(SessionKey::of);
+            self.context.seldom().handoff = Some(Handoff { nonce, route, presented });
+        }
         Grant {
             engine: self.engine.clone(),
             context: core::mem::replace(&mut self.context, Context::unknown()),

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use core::net::IpAddr;
 
-use super::{Engine, SESSION_COOKIE};
+use super::{Engine, handoff::Handoff};
 use crate::{
     CookieEdit, Denial, Entropy, Grant, Principal, Reason, Scheme, cookie,
     forwarding::{is_stripped, same_name},
@@ -51,6 +51,16 @@ impl Grant {
     /// The `match` of the route that was selected; `None` where `[default]` holds.
     pub fn route(&self) -> Option<&str> {
         self.engine.pattern(self.context.route)
+    }
+
+    /// The nonce of the hand-off, 22 characters of base64, where the policy lets the upstream begin or end sessions on
+    /// this route: a gateway sends it as `Bartizan-Handoff`.
+    pub fn handoff_nonce(&self) -> Option<&str> {
+        self.handoff().map(|handoff| handoff.nonce.as_str())
+    }
+
+    pub(super) fn handoff(&self) -> Option<&Handoff> {
+        self.context.seldom.as_ref()?.handoff.as_ref()
     }
 
     /// What mode `report` would have refused; each belongs into the log.
@@ -116,6 +126,11 @@ impl RequestEdits<'_> {
             || self.connection().iter().any(|named| is(named)))
     }
 
+    fn is_session_cookie(&self, name: &[u8]) -> bool {
+        let sessions = self.grant.engine.0.sessions.as_ref();
+        sessions.is_some_and(|sessions| sessions.cookie_name().as_bytes() == name)
+    }
+
     /// What `Connection` names beyond the usual.
     fn connection(&self) -> &[Box<[u8]>] {
         self.grant.context.seldom.as_ref().map_or(&[], |seldom| &seldom.connection)
@@ -129,7 +144,7 @@ impl RequestEdits<'_> {
             return CookieEdit::Keep;
         }
         cookie::without(value, |name| {
-            (edits.session_cookie && name == SESSION_COOKIE.as_bytes())
+            (edits.session_cookie && self.is_session_cookie(name))
                 || (edits.ambient_cookies
                     && self.grant.engine.0.ambient_cookies.iter().any(|ambient| **ambient == *name))
         })

@@ -3,6 +3,7 @@
 mod build;
 mod evaluation;
 mod grant;
+mod handoff;
 mod head_controls;
 mod respond;
 
@@ -10,6 +11,7 @@ use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
 pub use evaluation::Evaluation;
 pub use grant::RequestEdits;
+pub(crate) use handoff::Handoff;
 
 use crate::{
     Clock, Denial, DenialCode, Deployment, Entropy, HeaderPair, NoTrace, PolicyError, PreparedHeader, Reason,
@@ -20,8 +22,9 @@ use crate::{
         firewall::Firewall,
         host::Hosts,
         requirement::{Configured, Requirement},
+        session::{BegunSession, Sessions},
     },
-    cookie::CookieRules,
+    cookie::{self, CookieRules},
     decision::Context,
     forwarding::Proxy,
     headers::{
@@ -35,6 +38,7 @@ use crate::{
     path::Findings,
     policy::{Mode, Policy},
     route::Pattern,
+    session::SessionKey,
 };
 
 /// A policy that runs. Cloning it shares it.
@@ -64,6 +68,7 @@ struct Inner {
     origins: OriginSet,
     sharing: Shared,
     configured: Configured,
+    sessions: Option<Sessions>,
     ambient_cookies: Vec<Box<[u8]>>,
     cookies_over_https: CookieRules,
     cookies_over_http: CookieRules,
@@ -153,9 +158,6 @@ impl Replies {
     }
 }
 
-/// The name of our session cookie: bound to the host, so that no sibling can plant one (RFC 6265bis §4.1.3).
-const SESSION_COOKIE: &str = "__Host-session";
-
 impl Engine {
     /// Builds the engine, or says all that is wrong with the policy.
     pub fn build(policy: &Policy, deployment: &Deployment) -> Result<Self, Vec<PolicyError>> {
@@ -209,6 +211,35 @@ impl Engine {
     /// A refusal by a surface that has no grant: the head could not be read, or did not come in time.
     pub fn refuse(&self, reason: Reason, entropy: impl Entropy) -> Denial {
         self.deny(reason, &Context::unknown(), entropy)
+    }
+
+    /// A session of `subject` that is to begin, in place of the one that the client had: for a handler that has just
+    /// verified a password, or for a change of privileges. `None` where the policy has no sessions.
+    ///
+    /// It is there when the store has answered the query, and only then is the cookie of any use.
+    pub fn begin_session(
+        &self,
+        subject: &str,
+        scopes: Vec<Box<str>>,
+        replaces: Option<SessionKey>,
+        clock: impl Clock,
+        mut entropy: impl Entropy,
+    ) -> Option<BegunSession> {
+        let sessions = self.0.sessions.as_ref()?;
+        Some(sessions.begin(subject, scopes, replaces, clock.now(), &mut entropy))
+    }
+
+    /// The `Set-Cookie` that takes the session's cookie from the client. `None` where the policy has no sessions.
+    pub fn expired_session_cookie(&self) -> Option<Box<str>> {
+        self.0.sessions.as_ref().map(Sessions::expired_cookie)
+    }
+
+    /// The session that a request's `Cookie` header names, alive or not: for a handler of a route that requires none.
+    pub fn session_of(&self, cookies: &[u8]) -> Option<SessionKey> {
+        let name = self.0.sessions.as_ref()?.cookie_name().as_bytes();
+        let mut values = cookie::pairs(cookies).filter(|(found, _)| *found == name).map(|(_, value)| value);
+        // Of two, one was planted.
+        values.next().filter(|value| !value.is_empty() && values.next().is_none()).map(SessionKey::of)
     }
 
     /// The routes' patterns, in order.

@@ -285,8 +285,23 @@ pub struct SessionConfig {
     pub idle: Option<Duration>,
     /// How long a session lives at most; 12 h.
     pub absolute: Option<Duration>,
+    /// `lax`; `strict` also loses the session when a link or a redirect of another site leads here.
+    pub same_site: Option<SameSite>,
+    /// How many sessions a subject may have at once; the oldest end. Any number where nothing is written.
+    pub max_per_subject: Option<u32>,
     /// Routes on which the upstream may begin and end sessions.
     pub handoff: Option<HandoffConfig>,
+}
+
+/// Which requests of other sites carry the session cookie (RFC 6265bis §5.6.7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SameSite {
+    /// Navigations that cannot change anything.
+    #[default]
+    Lax,
+    /// None at all.
+    Strict,
 }
 
 /// `[session.handoff]`

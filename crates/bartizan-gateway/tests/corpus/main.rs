@@ -191,6 +191,9 @@ impl Answers for CaseStore {
                     Answer::Session(SessionRecord::new(subject.as_str(), scopes, now, idle, absolute))
                 }
             }
+            (Query::Begin(_) | Query::End(_), Some(StoreAnswer::Principal { .. } | StoreAnswer::Unknown)) => {
+                Answer::Done
+            }
             (_, Some(StoreAnswer::Unknown)) => Answer::Unknown,
             _ => Answer::Unavailable,
         };
