@@ -83,6 +83,7 @@ pub(crate) fn load(
             listen: Some(address),
             tls: policy.server.tls.is_some(),
             development: profile_name(profile) == Some("development"),
+            ..Deployment::default()
         })
     });
     Ok(built.map(|(engine, document)| Loaded { engine, document, listen: address }))

@@ -105,8 +105,11 @@ fn start(case: &Case, upstream: SocketAddr, store: Arc<CaseStore>) -> Result<Soc
     let listen = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
     let profile = case.profile.as_deref();
     let input = PolicyInput { text: &case.policy, profile, ..PolicyInput::new("bartizan.toml") };
-    let deployment =
-        Deployment { listen: Some(listen), tls: false, development: profile == Some("development") };
+    let deployment = Deployment {
+        listen: Some(listen),
+        development: profile == Some("development"),
+        ..Deployment::default()
+    };
     let (engine, document) = load_and_build(&input, |_| Ok(deployment)).map_err(|errors| {
         let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
         format!("the policy is not accepted: {}", errors.join("; "))
