@@ -135,7 +135,7 @@ async fn use_log(connection: &mut SqliteConnection, timeout: Duration) -> Result
             }
             // SQLite does not wait here for others that do the same.
             Err(Failure::Slow) if Instant::now() < deadline => {
-                tokio::time::sleep(Duration::from_millis(5)).await
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
             Err(failure) => return Err(failure),
         }

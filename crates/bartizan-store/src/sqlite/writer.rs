@@ -129,3 +129,85 @@ async fn commit(
     *connection = Some(open);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{path::PathBuf, time::Duration};
+
+    use super::*;
+    use crate::sqlite::open;
+
+    struct Pragmas;
+
+    impl Step for Pragmas {
+        type Output = (String, i64, i64);
+
+        async fn run(&self, connection: &mut SqliteConnection) -> Result<Self::Output, sqlx::Error> {
+            sqlx::query_as(
+                "SELECT journal_mode, synchronous, fullfsync \
+                 FROM pragma_journal_mode, pragma_synchronous, pragma_fullfsync",
+            )
+            .fetch_one(connection)
+            .await
+        }
+    }
+
+    /// Writes, and fails afterwards.
+    struct Failing;
+
+    impl Step for Failing {
+        type Output = ();
+
+        async fn run(&self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+            sqlx::query("INSERT INTO token (digest, until) VALUES (x'00', 1)").execute(connection).await?;
+            Err(sqlx::Error::WorkerCrashed)
+        }
+    }
+
+    struct Tokens;
+
+    impl Step for Tokens {
+        type Output = i64;
+
+        async fn run(&self, connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+            sqlx::query_scalar("SELECT count(*) FROM token").fetch_one(connection).await
+        }
+    }
+
+    async fn writer(folder: &tempfile::TempDir) -> Writer {
+        let path: PathBuf = folder.path().join("state");
+        open::open(&path, Duration::from_secs(5)).await.unwrap().0
+    }
+
+    #[tokio::test]
+    async fn each_commit_is_synced_to_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        // 2 is FULL: with a write-ahead log, a sync for each commit.
+        assert_eq!(writer(&folder).await.write(Pragmas).await.unwrap(), ("wal".to_owned(), 2, 1));
+    }
+
+    #[tokio::test]
+    async fn a_step_that_fails_leaves_nothing_and_the_next_one_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let writer = writer(&folder).await;
+        for _ in 0..3 {
+            assert!(matches!(writer.write(Failing).await, Err(Failure::Away(_))));
+            assert_eq!(writer.write(Tokens).await.unwrap(), 0);
+            // A connection that was opened anew syncs as well.
+            assert_eq!(writer.write(Pragmas).await.unwrap().1, 2);
+        }
+    }
+
+    #[tokio::test]
+    async fn steps_of_a_runtime_that_ended_say_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let other = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let handle = other.handle().clone();
+        let folder = Arc::new(folder);
+        let opened = Arc::clone(&folder);
+        let writer = handle.spawn(async move { writer(&opened).await }).await.unwrap();
+        other.shutdown_background();
+        let Err(Failure::Away(error)) = writer.write(Tokens).await else { panic!("it goes on") };
+        assert_eq!(error.to_string(), "the tokio runtime in which it was opened has ended");
+    }
+}
