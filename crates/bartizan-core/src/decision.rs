@@ -310,7 +310,14 @@ pub struct Deployment {
     pub development: bool,
     /// The keys that CSRF tokens are made with. Without any, none can be had, and what requires one is refused.
     pub keys: Option<Keys>,
+    /// The public keys that the surface signs assertions with, as a JWK set: answered at [`JWKS_PATH`].
+    pub jwks: Option<Box<str>>,
 }
+
+/// Where the public keys are: [RFC 8615] `/.well-known/jwks.json`.
+///
+/// [RFC 8615]: https://www.rfc-editor.org/rfc/rfc8615
+pub const JWKS_PATH: &str = "/.well-known/jwks.json";
 
 /// Something in the policy that works and is probably not meant; `bartizan check` shows them.
 #[derive(Clone, Debug, PartialEq, Eq)]

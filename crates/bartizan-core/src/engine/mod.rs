@@ -61,6 +61,7 @@ struct Inner {
     modes: Modes,
     development: bool,
     keys: Option<Keys>,
+    jwks: Option<Box<str>>,
     firewall: Firewall,
     health: Option<Box<[u8]>>,
     hosts: Hosts,
@@ -143,6 +144,8 @@ struct Replies {
     no_store: crate::HeaderId,
     allow: crate::HeaderId,
     retry_after: crate::HeaderId,
+    jwks: crate::HeaderId,
+    for_minutes: crate::HeaderId,
 }
 
 impl Replies {
@@ -154,6 +157,8 @@ impl Replies {
             no_store: prepared.add(ResponseHeader::CacheControl, "no-store"),
             allow: prepared.add(ResponseHeader::Allow, &firewall.allow),
             retry_after: prepared.add(ResponseHeader::RetryAfter, "5"),
+            jwks: prepared.add(ResponseHeader::ContentType, "application/jwk-set+json"),
+            for_minutes: prepared.add(ResponseHeader::CacheControl, "public, max-age=300"),
         }
     }
 }
