@@ -228,6 +228,8 @@ pub(crate) struct Context {
     pub(crate) isolation_read: bool,
     pub(crate) isolation_suspect: bool,
     pub(crate) is_websocket: bool,
+    /// The response is for this client alone, whatever its headers say.
+    pub(crate) is_personal: bool,
     pub(crate) edits: Edits,
     /// What few requests have. A context is moved from hand to hand; on the heap this weighs one pointer.
     pub(crate) seldom: Option<Box<Seldom>>,

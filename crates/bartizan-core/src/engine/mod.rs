@@ -239,10 +239,17 @@ impl Engine {
         self.0.sessions.as_ref().map(Sessions::expired_cookie)
     }
 
-    /// The session that a request's `Cookie` header names, alive or not: for a handler of a route that requires none.
-    pub fn session_of(&self, cookies: &[u8]) -> Option<SessionKey> {
+    /// Whether the policy has sessions.
+    pub fn has_sessions(&self) -> bool {
+        self.0.sessions.is_some()
+    }
+
+    /// The session that the lines of a request's `Cookie` header name, alive or not: for a handler of a route that
+    /// requires none.
+    pub fn session_of<'r>(&self, cookies: impl Iterator<Item = &'r [u8]>) -> Option<SessionKey> {
         let name = self.0.sessions.as_ref()?.cookie_name().as_bytes();
-        let mut values = cookie::pairs(cookies).filter(|(found, _)| *found == name).map(|(_, value)| value);
+        let mut values =
+            cookies.flat_map(cookie::pairs).filter(|(found, _)| *found == name).map(|(_, value)| value);
         // Of two, one was planted.
         values.next().filter(|value| !value.is_empty() && values.next().is_none()).map(SessionKey::of)
     }
@@ -388,6 +395,7 @@ impl Context {
             isolation_read: false,
             isolation_suspect: false,
             is_websocket: false,
+            is_personal: false,
             edits: crate::decision::Edits::default(),
             seldom: None,
         }
