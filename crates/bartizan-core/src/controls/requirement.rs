@@ -232,6 +232,12 @@ mod tests {
                 Some((Jwt, "eyJ_live_x")),
             ),
             (any(&[Session], None), ALL, &[cookie, ("x-api-key", "k")], Some((ApiKey, "k"))),
+            (
+                any(&[Session], None),
+                Configured { session: true, ..Configured::default() },
+                &[cookie, ("x-api-key", "k")],
+                Some((Session, "s")),
+            ),
             (any(&[Session], None), ALL, &[cookie], Some((Session, "s"))),
             (any(&[Session], None), ALL, &[cookie, ("authorization", "Basic eDp5")], Some((Session, "s"))),
             (any(&[Jwt], None), ALL, &[cookie], None),
