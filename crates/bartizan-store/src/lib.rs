@@ -11,9 +11,13 @@ mod answers;
 pub mod conformance;
 mod error;
 mod memory;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod store;
 
 pub use answers::{Answers, BoxFuture, NoStore, answer_by};
 pub use error::StoreError;
 pub use memory::{MemoryLimits, MemoryStore};
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteStore;
 pub use store::{ListedSession, SessionPage, Store};
