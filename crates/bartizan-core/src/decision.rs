@@ -108,7 +108,7 @@ pub enum Query {
         now: Timestamp,
     },
     /// Begin a session. Answered by [`Answer::Done`] when it is kept for good.
-    Begin(NewSession),
+    Begin(Box<NewSession>),
     /// End sessions. Answered by [`Answer::Done`], also where there were none.
     End(Ending),
     /// Was this one-time token not used before? It is used from now on. Answered by [`Answer::Fresh`].
