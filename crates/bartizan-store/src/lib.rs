@@ -8,8 +8,12 @@
 
 mod answers;
 mod error;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod store;
 
 pub use answers::{Answers, BoxFuture, NoStore, answer_by};
 pub use error::StoreError;
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresOptions, PostgresStore, PostgresUrlError};
 pub use store::{ListedSession, SessionPage, Store};
