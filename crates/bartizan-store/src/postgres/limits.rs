@@ -18,42 +18,34 @@ pub(super) async fn take(
     now: Timestamp,
 ) -> Result<Taken, sqlx::Error> {
     let now = Timestamp(now.0.min(LAST));
-    let before = if cost == 0 {
-        look(connection, key).await?
-    } else {
-        write(connection, key, quota, cost, now).await?
-    };
+    let before = step(connection, key, quota, cost, now).await?.unwrap_or(0);
     let before =
         u64::try_from(before).map_err(|_| sqlx::Error::Decode(format!("the tat {before}").into()))?;
     let (taken, _) = limit::take(before, now, quota, cost);
     Ok(taken)
 }
 
-async fn look(connection: &mut PgConnection, key: LimitKey) -> Result<i64, sqlx::Error> {
-    const LOOK: &str = "SELECT tat FROM bartizan.limits WHERE key = $1";
-    let found = sqlx::query_scalar(LOOK).bind(key.to_bytes().as_slice()).fetch_optional(connection).await?;
-    Ok(found.unwrap_or(0))
-}
-
-/// Takes, and gives back the tat that it was taken from: whoever has that has the whole answer by [`limit::take`],
-/// whose decision and whose new tat are said once more here, in SQL.
-async fn write(
+/// Takes, and gives back the tat that it was taken from, if the bucket is known: whoever has that has the whole answer
+/// by [`limit::take`], whose decision and whose new tat are said once more here, in SQL.
+async fn step(
     connection: &mut PgConnection,
     key: LimitKey,
     quota: Quota,
     cost: u32,
     now: Timestamp,
-) -> Result<i64, sqlx::Error> {
+) -> Result<Option<i64>, sqlx::Error> {
     // $2 is the time and $3 the latest tat, between which a tat is clamped; up to $4 it is allowed, and grows by $5.
-    // Where the bucket is plainly too full nothing changes, and nothing is written: a flood costs reads.
+    // Where nothing would change, as when the bucket is too full, nothing is written: a flood costs reads.
     const TAKE: &str = "
         WITH seen AS (
             SELECT tat FROM bartizan.limits WHERE key = $1
         ), taken AS (
             INSERT INTO bartizan.limits AS bucket (key, before, tat, minute)
-            SELECT $1, before, tat, tat / 60000000
+            SELECT $1, new.before, new.tat, new.tat / 60000000
             FROM (SELECT $2 AS before, CASE WHEN $2 <= $4 THEN $2 + $5 ELSE $2 END AS tat) AS new
-            WHERE NOT EXISTS (SELECT FROM seen WHERE tat BETWEEN $2 AND $3 AND tat > $4)
+                LEFT JOIN seen ON true
+            WHERE CASE WHEN seen.tat IS NULL THEN new.tat > new.before
+                ELSE NOT (seen.tat BETWEEN $2 AND $3 AND ($5 = 0 OR seen.tat > $4)) END
             ON CONFLICT (key) DO UPDATE SET (before, tat, minute) = (
                 SELECT before, tat, tat / 60000000
                 FROM (SELECT least(greatest(bucket.tat, $2), $3) AS before) AS clamped,

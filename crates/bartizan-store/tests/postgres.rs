@@ -1,0 +1,62 @@
+//! The store in Postgres does what every store must do, survives its server, and says what is wrong.
+
+use std::sync::{Arc, Mutex};
+
+use bartizan_peers::Postgres;
+use bartizan_store::{
+    BoxFuture, PostgresOptions, PostgresStore, Store,
+    conformance::{self, Place},
+};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+/// A database of a server that a case may restart.
+struct Database {
+    server: Arc<Mutex<Postgres>>,
+    name: String,
+}
+
+impl Place for Database {
+    fn store(&self) -> BoxFuture<'_, Arc<dyn Store>> {
+        let url = self.server.lock().unwrap().url(&self.name);
+        Box::pin(async move { Arc::new(store(&url).await) as Arc<dyn Store> })
+    }
+
+    fn restart(&self) -> Option<BoxFuture<'_, ()>> {
+        Some(Box::pin(async {
+            let mut server = self.server.lock().unwrap();
+            server.kill();
+            server.start_again();
+        }))
+    }
+
+    fn forgets_by_itself(&self) -> bool {
+        false
+    }
+}
+
+async fn store(url: &str) -> PostgresStore {
+    PostgresStore::connect(PostgresOptions::new(url).unwrap()).await.unwrap()
+}
+
+/// Does something by hand.
+async fn execute(url: &str, sql: String) {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conforms() {
+    let Some(server) = Postgres::start() else { return };
+    let server = Arc::new(Mutex::new(server));
+    let mut count = 0;
+    conformance::run(async || {
+        count += 1;
+        let name = format!("case_{count}");
+        let postgres = server.lock().unwrap().url("postgres");
+        // After a crash Postgres syncs every file that there is, so those of the case before go first.
+        execute(&postgres, format!("DROP DATABASE IF EXISTS case_{} WITH (FORCE)", count - 1)).await;
+        execute(&postgres, format!("CREATE DATABASE {name}")).await;
+        Database { server: Arc::clone(&server), name }
+    })
+    .await;
+}
