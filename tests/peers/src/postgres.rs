@@ -20,6 +20,7 @@ use crate::{
 
 const ROLE: &str = "bartizan";
 const PASSWORD: &str = "of-the-tests";
+const CERTIFICATE: &str = "certificate.pem";
 
 /// How long initialisation, start and stop may take on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -30,7 +31,7 @@ pub struct Postgres {
     peer: Option<Peer>,
     programs: Programs,
     directory: Directory,
-    settings: Vec<String>,
+    settings: &'static [&'static str],
     port: u16,
 }
 
@@ -53,13 +54,34 @@ impl Postgres {
     ///
     /// `None` where it is missing and `CI` is not set; a line on standard error says so.
     pub fn start() -> Option<Self> {
-        Self::start_with(&[])
-    }
-
-    /// Starts it with further settings, `name=value`.
-    pub fn start_with(settings: &[&str]) -> Option<Self> {
         let programs = install::or_skip("Postgres", Programs::find())?;
         let directory = Directory::new(&programs);
+        Some(Self::initialise(programs, directory, &[]))
+    }
+
+    /// Starts it with TLS, by a [certificate](Self::certificate) for `localhost` that nobody has signed.
+    ///
+    /// `None` also where OpenSSL is missing.
+    pub fn start_with_tls() -> Option<Self> {
+        let openssl = install::or_skip("Postgres's certificate", install::require(install::OPENSSL))?;
+        let programs = install::or_skip("Postgres", Programs::find())?;
+        let directory = Directory::new(&programs);
+        // Made by the one who will read it: Postgres refuses a key that others own.
+        let mut command = Command::new(openssl);
+        programs.hand_over(command.current_dir(directory.path()));
+        let made = command
+            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"])
+            .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "1"])
+            .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+            .args(["-keyout", "key.pem", "-out", CERTIFICATE])
+            .output()
+            .expect("openssl starts");
+        assert!(made.status.success(), "openssl makes no certificate: {made:?}");
+        let settings = &["--ssl=on", "--ssl_cert_file=../certificate.pem", "--ssl_key_file=../key.pem"];
+        Some(Self::initialise(programs, directory, settings))
+    }
+
+    fn initialise(programs: Programs, directory: Directory, settings: &'static [&'static str]) -> Self {
         let password = directory.path().join("password");
         fs::write(&password, PASSWORD).expect("a file under target/");
         let output = programs
@@ -69,10 +91,9 @@ impl Postgres {
             .output()
             .expect("initdb starts");
         assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
-        let settings = settings.iter().map(|setting| format!("--{setting}")).collect();
         let mut postgres = Self { peer: None, programs, directory, settings, port: free_port() };
         postgres.start_again();
-        Some(postgres)
+        postgres
     }
 
     /// The port that it listens on, on 127.0.0.1.
@@ -88,6 +109,11 @@ impl Postgres {
     /// Where its files are.
     pub fn data(&self) -> PathBuf {
         self.directory.path().join("data")
+    }
+
+    /// The certificate that [`start_with_tls`](Self::start_with_tls) made.
+    pub fn certificate(&self) -> PathBuf {
+        self.directory.path().join(CERTIFICATE)
     }
 
     /// All that a database holds, as SQL.
@@ -151,7 +177,7 @@ impl Postgres {
         let mut command = self.programs.command("postgres", self.directory.path());
         command.args(["-D", "data", "-p", &self.port.to_string()]);
         command.args(["--listen_addresses=127.0.0.1", "--unix_socket_directories=", "--max_connections=200"]);
-        Peer::spawn("postgres", command.args(&self.settings).env("LC_ALL", "C"))
+        Peer::spawn("postgres", command.args(self.settings).env("LC_ALL", "C"))
     }
 }
 

@@ -4,20 +4,35 @@ use std::time::Duration;
 
 use crate::StoreError;
 
+/// What Postgres says itself. The driver's own text names a line of Postgres's source.
+#[derive(Debug, thiserror::Error)]
+#[error("{message} (SQLSTATE {code})")]
+struct Refusal {
+    message: String,
+    code: String,
+}
+
 /// What a driver's error means to whoever asked.
 pub(super) fn store_error(place: &str, timeout: Duration, error: sqlx::Error) -> StoreError {
     let what = place.to_owned();
-    match (code(&error).as_deref(), &error) {
-        // query_canceled, lock_not_available: statement_timeout or lock_timeout has passed, if it was no person.
-        (Some("57014" | "55P03"), _) => timed_out(place, timeout),
-        // undefined_column, undefined_table, duplicate_table, invalid_schema_name: somebody else's hand.
-        (Some("42703" | "42P01" | "42P07" | "3F000"), _)
-        | (
-            _,
-            sqlx::Error::Decode(_)
-            | sqlx::Error::ColumnDecode { .. }
-            | sqlx::Error::ColumnIndexOutOfBounds { .. },
-        ) => StoreError::Foreign { what, why: error.to_string() },
+    match error {
+        sqlx::Error::Database(refused) => {
+            let code = refused.code().unwrap_or_default().into_owned();
+            let refusal = Refusal { message: refused.message().to_owned(), code };
+            match refusal.code.as_str() {
+                // query_canceled, lock_not_available: a timeout has passed, if it was no person.
+                "57014" | "55P03" => timed_out(place, timeout),
+                // undefined_column, undefined_table, duplicate_table, invalid_schema_name: somebody else's hand.
+                "42703" | "42P01" | "42P07" | "3F000" => {
+                    StoreError::Foreign { what, why: refusal.to_string() }
+                }
+                _ => StoreError::Unavailable { what, source: refusal.into() },
+            }
+        }
+        sqlx::Error::Decode(_)
+        | sqlx::Error::ColumnDecode { .. }
+        | sqlx::Error::ColumnIndexOutOfBounds { .. } => StoreError::Foreign { what, why: error.to_string() },
+        sqlx::Error::Io(source) => StoreError::Unavailable { what, source: source.into() },
         _ => StoreError::Unavailable { what, source: error.into() },
     }
 }

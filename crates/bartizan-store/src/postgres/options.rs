@@ -79,10 +79,7 @@ impl PostgresOptions {
         if let Some(unknown) = names.clone().find(|name| !PARAMETERS.contains(name)) {
             return Err(PostgresUrlError::Parameter(unknown.to_owned()));
         }
-        let mut connect = PgConnectOptions::from_str(url).map_err(|error| match error {
-            sqlx::Error::Configuration(source) => PostgresUrlError::Invalid(source),
-            other => PostgresUrlError::Invalid(other.into()),
-        })?;
+        let mut connect = PgConnectOptions::from_str(url).map_err(invalid)?;
         let unsaid =
             !names.any(|name| name == "sslmode") && matches!(connect.get_ssl_mode(), PgSslMode::Prefer);
         if unsaid && !is_local(&connect) {
@@ -126,6 +123,17 @@ impl fmt::Debug for PostgresOptions {
             .field("connections", &self.connections)
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
+    }
+}
+
+/// What is within sqlx's error, which may be twice in a configuration's.
+fn invalid(error: sqlx::Error) -> PostgresUrlError {
+    match error {
+        sqlx::Error::Configuration(source) => match source.downcast() {
+            Ok(inner) => invalid(*inner),
+            Err(source) => PostgresUrlError::Invalid(source),
+        },
+        other => PostgresUrlError::Invalid(other.into()),
     }
 }
 

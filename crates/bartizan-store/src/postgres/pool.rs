@@ -53,8 +53,9 @@ impl Pool {
             ("statement_timeout", millis.to_string()),
             // A node that froze within a transaction holds nobody up.
             ("idle_in_transaction_session_timeout", millis.to_string()),
-            // What the statements are written for; a database's default may be another.
+            // What the statements are written for, and what is promised of them; a database's default may be another.
             ("default_transaction_isolation", "read committed".to_owned()),
+            ("synchronous_commit", "on".to_owned()),
         ]);
         let room = Arc::new(Semaphore::new(options.connections.get() as usize));
         Self { options, room, idle: Mutex::default() }
@@ -128,5 +129,23 @@ impl Pool {
 
     fn idle(&self) -> MutexGuard<'_, Vec<Held>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_does_not_depend_on_a_databases_defaults() {
+        let options = PostgresOptions::new("postgres://db?options=-c%20geqo=off").unwrap();
+        let pool = Pool::new(options.timeout(Duration::from_millis(1500)));
+        assert_eq!(
+            pool.options.connect.get_options(),
+            Some(
+                "-c geqo=off -c statement_timeout=1500 -c idle_in_transaction_session_timeout=1500 \
+                 -c default_transaction_isolation=read\\ committed -c synchronous_commit=on"
+            )
+        );
     }
 }

@@ -41,7 +41,10 @@ pub(super) async fn prepare(pool: &Arc<Pool>) -> Result<(), StoreError> {
 
 /// The schema's version; zero where there is none.
 async fn version(connection: &mut PgConnection) -> Result<i32, sqlx::Error> {
-    let exists = "SELECT to_regclass('bartizan.migrations') IS NOT NULL";
+    // Read in the catalogue, which is read like any table. A function such as `to_regclass` may go by what this
+    // connection remembers from before it waited.
+    let exists = "SELECT EXISTS (SELECT FROM pg_catalog.pg_tables \
+                  WHERE schemaname = 'bartizan' AND tablename = 'migrations')";
     if !sqlx::query_scalar::<_, bool>(exists).fetch_one(&mut *connection).await? {
         return Ok(0);
     }
@@ -73,7 +76,7 @@ async fn migrate(connection: &mut PgConnection) -> Result<i32, sqlx::Error> {
 
 async fn begin(transaction: &mut Transaction<'_, Postgres>) -> Result<(), sqlx::Error> {
     // A role that may not make schemas can be given this one.
-    let exists = "SELECT to_regnamespace('bartizan') IS NOT NULL";
+    let exists = "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'bartizan')";
     if !sqlx::query_scalar::<_, bool>(exists).fetch_one(&mut **transaction).await? {
         sqlx::raw_sql("CREATE SCHEMA bartizan").execute(&mut **transaction).await?;
     }

@@ -1,13 +1,14 @@
-//! The store in Postgres does what every store must do, survives its server, and says what is wrong.
+//! The cases that every store must pass, each in a database of its own.
 
 use std::sync::{Arc, Mutex};
 
 use bartizan_peers::Postgres;
 use bartizan_store::{
-    BoxFuture, PostgresOptions, PostgresStore, Store,
+    BoxFuture, Store,
     conformance::{self, Place},
 };
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+use super::{execute, store};
 
 /// A database of a server that a case may restart.
 struct Database {
@@ -32,16 +33,6 @@ impl Place for Database {
     fn forgets_by_itself(&self) -> bool {
         false
     }
-}
-
-async fn store(url: &str) -> PostgresStore {
-    PostgresStore::connect(PostgresOptions::new(url).unwrap()).await.unwrap()
-}
-
-/// Does something by hand.
-async fn execute(url: &str, sql: String) {
-    let mut connection = PgConnection::connect(url).await.unwrap();
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
