@@ -13,6 +13,8 @@ mod error;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod store;
 
 pub use answers::{Answers, BoxFuture, NoStore, answer_by};
@@ -20,4 +22,6 @@ pub use error::StoreError;
 pub use memory::{MemoryLimits, MemoryStore};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresOptions, PostgresStore, PostgresUrlError};
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteStore;
 pub use store::{ListedSession, SessionPage, Store};

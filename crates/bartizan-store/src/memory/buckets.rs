@@ -73,11 +73,7 @@ fn is_empty(tat: u64, now: Timestamp) -> bool {
 
 /// Forgets the bucket of the sample that would be empty the earliest (why, see [`MemoryStore`](super::MemoryStore)).
 fn make_room(shard: &mut Swept<LimitKey, u64>) {
-    let mut earliest = shard.next(SAMPLE).min_by_key(|(_, tat)| **tat).map(|(key, _)| *key);
-    // The last look may have ended just at the last entry.
-    if earliest.is_none() {
-        earliest = shard.next(SAMPLE).min_by_key(|(_, tat)| **tat).map(|(key, _)| *key);
-    }
+    let earliest = shard.next(SAMPLE).min_by_key(|(_, tat)| **tat).map(|(key, _)| *key);
     if let Some(key) = earliest {
         shard.map.remove(&key);
     }

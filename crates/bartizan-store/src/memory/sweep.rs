@@ -24,12 +24,13 @@ impl<K: Ord + Copy, V> Swept<K, V> {
         Self { map: BTreeMap::new(), last: None }
     }
 
-    /// The next `steps` entries, round and round.
+    /// The next `steps` entries, round and round; all of them where there are fewer.
     pub(super) fn next(&mut self, steps: usize) -> impl Iterator<Item = (&K, &V)> {
-        let from = self.last.map_or(Unbounded, Excluded);
-        // The entry at which the next look begins after.
-        self.last = self.map.range((from, Unbounded)).nth(steps - 1).map(|(key, _)| *key);
-        self.map.range((from, Unbounded)).take(steps)
+        let after = self.map.range((self.last.map_or(Unbounded, Excluded), Unbounded));
+        let before = self.last.map(|last| self.map.range(..=last)).into_iter().flatten();
+        let looked = after.chain(before).take(steps);
+        self.last = looked.clone().last().map(|(key, _)| *key);
+        looked
     }
 
     /// Looks at the next few entries, forgets those that have ended, and gives them back.
@@ -48,7 +49,7 @@ mod tests {
         let mut swept = Swept::new();
         swept.map.extend((0..10).map(|n| (n, n % 3 == 0)));
         let mut forgotten = Vec::new();
-        for expected in [&[0, 3][..], &[6], &[9], &[], &[], &[]] {
+        for expected in [&[0, 3][..], &[6], &[9], &[], &[]] {
             let now: Vec<i32> = swept.sweep(|ended| *ended).into_iter().map(|(key, _)| key).collect();
             assert_eq!(now, expected, "after {forgotten:?}");
             forgotten.extend(now);
@@ -59,9 +60,16 @@ mod tests {
     #[test]
     fn every_entry_comes_round() {
         let mut swept = Swept::new();
-        swept.map.extend((0..11).map(|n| (n, ())));
-        let looks: Vec<Vec<i32>> = (0..4).map(|_| swept.next(4).map(|(key, ())| *key).collect()).collect();
-        assert_eq!(looks, [vec![0, 1, 2, 3], vec![4, 5, 6, 7], vec![8, 9, 10], vec![0, 1, 2, 3]]);
+        swept.map.extend((0..6).map(|n| (n, ())));
+        let mut look = |steps| swept.next(steps).map(|(key, ())| *key).collect::<Vec<i32>>();
+        assert_eq!(look(4), [0, 1, 2, 3]);
+        assert_eq!(look(4), [4, 5, 0, 1]);
+        assert_eq!(look(10), [2, 3, 4, 5, 0, 1]);
+        assert_eq!(look(1), [2]);
+        swept.map.clear();
+        assert_eq!(swept.next(4).count(), 0);
+        swept.map.extend([(1, ()), (2, ())]);
+        assert_eq!(swept.next(1).map(|(key, ())| *key).collect::<Vec<_>>(), [1]);
     }
 
     #[test]
