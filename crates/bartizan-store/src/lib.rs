@@ -8,8 +8,12 @@
 
 mod answers;
 mod error;
+#[cfg(feature = "redis")]
+mod redis;
 mod store;
 
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisConfig, RedisStore};
 pub use answers::{Answers, BoxFuture, NoStore, answer_by};
 pub use error::StoreError;
 pub use store::{ListedSession, SessionPage, Store};

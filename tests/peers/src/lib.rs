@@ -4,6 +4,7 @@
 //! - [`Chromium`]: a headless browser, driven over `WebDriver`.
 //! - [`Cdn`]: the hosts that FastAPI's documentation pages load Swagger UI and `ReDoc` from.
 //! - [`StaticSite`]: somebody else's web site.
+//! - [`Redis`] and [`RedisCluster`]: a server, or three that share the keys.
 //! - [`Gateway`]: the `bartizan` binary in front of any of them.
 //! - [`HttpRequest`] and [`raw`]: a well-behaved HTTP client, and a socket that sends whatever it is told.
 //! - [`install`]: gets what is missing; `cargo xtask test` calls it first.
@@ -31,6 +32,7 @@ mod http_client;
 pub mod install;
 mod process;
 pub mod raw;
+mod redis;
 mod static_site;
 mod wait;
 mod workspace;
@@ -41,6 +43,7 @@ pub use fastapi::FastApi;
 pub use gateway::Gateway;
 pub use http_client::{HttpRequest, HttpResponse};
 pub use process::LogOnFailure;
+pub use redis::{Redis, RedisCluster};
 pub use static_site::StaticSite;
 pub use wait::{until, until_async};
 pub use workspace::{free_port, root, target_dir};
