@@ -7,7 +7,10 @@
 //! rate limits by a rule and an address or a digest. Every method is told the time; no store reads a clock.
 
 mod answers;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
+mod memory;
 #[cfg(feature = "redis")]
 mod redis;
 mod store;
@@ -16,4 +19,5 @@ mod store;
 pub use self::redis::{RedisConfig, RedisStore};
 pub use answers::{Answers, BoxFuture, NoStore, answer_by};
 pub use error::StoreError;
+pub use memory::{MemoryLimits, MemoryStore};
 pub use store::{ListedSession, SessionPage, Store};

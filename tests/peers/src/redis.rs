@@ -50,6 +50,12 @@ impl Redis {
         Some(redis)
     }
 
+    /// Starts it again with other arguments than before.
+    pub fn start_again_with(&mut self, arguments: &[&str]) {
+        self.arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        self.start_again();
+    }
+
     /// Starts it again on the same port with the same directory.
     pub fn start_again(&mut self) {
         assert!(self.peer.is_none(), "it runs");
