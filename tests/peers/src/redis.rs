@@ -37,7 +37,8 @@ impl Redis {
 
     /// Starts one that writes down what it is told before it answers, so that [`kill`](Self::kill) loses nothing.
     pub fn start_durable() -> Option<Self> {
-        Self::start_with(&["--appendonly", "yes"])
+        // By default it may answer two seconds before it writes.
+        Self::start_with(&["--appendonly", "yes", "--appendfsync", "always"])
     }
 
     /// Starts one with further arguments: `["--requirepass", "secret"]`.
@@ -149,6 +150,8 @@ impl RedisCluster {
                 "2000",
                 "--appendonly",
                 "yes",
+                "--appendfsync",
+                "always",
             ])
         };
         let nodes: Vec<_> = (0..3).map(|_| node()).collect::<Option<_>>()?;

@@ -6,8 +6,8 @@ local now, window, cost = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]
 local known = redis.call('GET', KEYS[1]) or '0'
 local tat = math.min(math.max(tonumber(known), now), now + window)
 local kept = tat + cost <= now + window and tat + cost or tat
--- An empty bucket needs no number, and what is as it was is not written.
-if kept > now and kept ~= tonumber(known) then
+-- Also what is only looked at: of two clocks the later one counts, by the algorithm.
+if kept ~= tonumber(known) then
   local time = math.ceil((kept - now) / 1000) + tonumber(ARGV[4])
   redis.call('SET', KEYS[1], string.format('%.0f', kept), 'PX', string.format('%.0f', time))
 end
