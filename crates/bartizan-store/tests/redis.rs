@@ -247,6 +247,16 @@ async fn a_cluster_that_loses_a_node_or_all_fails_in_time_and_recovers() {
         until_everything_is_answered(&store).await;
         assert!(store.session(key(1), NOW).await.unwrap().is_some());
     }
+    for node in 0..3 {
+        cluster.nodes()[node].freeze();
+        until_async("a node that stands still to be noticed", RECOVERY, async || {
+            ask_everything(&store).await.iter().all(Result::is_err).then_some(())
+        })
+        .await;
+        cluster.nodes()[node].thaw();
+        cluster.wait_until_whole();
+        until_everything_is_answered(&store).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -278,7 +288,7 @@ async fn what_is_wrong_is_said_at_once() {
         (
             "no TLS there",
             RedisConfig::server(format!("rediss://127.0.0.1:{}", open.port())),
-            "cannot be reached",
+            "did not answer",
         ),
         ("a database that is not there", RedisConfig::server(format!("{}/99", open.url())), "out of range"),
         ("a replica", RedisConfig::server(replica.url()), "name its primary"),
@@ -288,7 +298,7 @@ async fn what_is_wrong_is_said_at_once() {
         (
             "a silent cluster",
             RedisConfig::cluster([format!("redis://:hunter2@127.0.0.1:{silent}")]),
-            "did not answer",
+            "redis cluster at 127.0.0.1",
         ),
     ] {
         let started = Instant::now();
@@ -299,6 +309,93 @@ async fn what_is_wrong_is_said_at_once() {
         let everything = format!("{said} {error:?} {:?}", error.source());
         assert!(!everything.contains("hunter2"), "{name}: {everything}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_tls_the_server_must_be_the_one_that_is_meant() {
+    let Some((_redis, tls)) = Redis::start_with_tls() else { return };
+    let mut config = RedisConfig::server(format!("rediss://127.0.0.1:{}", tls.port));
+    let trusts = |config: &RedisConfig| {
+        let config = config.clone();
+        async move { RedisStore::connect(&config).await.map_err(|error| error.to_string()) }
+    };
+    let error = trusts(&config).await.unwrap_err();
+    assert!(error.contains("UnknownIssuer"), "the system knows nothing of it: {error}");
+    config.root_certificates = Some(tls.root.clone());
+    assert!(ask_everything(&trusts(&config).await.unwrap()).await.iter().all(Result::is_ok));
+    config.urls = vec![format!("rediss://localhost:{}", tls.port).into()];
+    let error = trusts(&config).await.unwrap_err();
+    assert!(error.contains("not valid for name"), "the certificate is for 127.0.0.1: {error}");
+    config.urls = vec![format!("rediss://127.0.0.1:{}/#insecure", tls.port).into()];
+    let error = trusts(&config).await.unwrap_err();
+    assert!(error.contains("insecure"), "nothing goes unverified: {error}");
+}
+
+#[test]
+fn a_redis_that_evicts_is_warned_of() {
+    let Some(keeps) = Redis::start() else { return };
+    let Some(evicts) = Redis::start_with(&["--maxmemory-policy", "allkeys-lru"]) else { return };
+    let warned = |redis: &Redis| {
+        let log = Log::default();
+        let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).finish();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let config = RedisConfig::server(redis.url());
+        tracing::subscriber::with_default(subscriber, || runtime.block_on(connect(&config)));
+        let log = log.0.lock().unwrap().clone();
+        String::from_utf8(log).unwrap()
+    };
+    assert_eq!(warned(&keeps), "");
+    let log = warned(&evicts);
+    assert!(log.contains("WARN") && log.contains("maxmemory_policy=\"allkeys-lru\""), "{log}");
+    assert!(log.contains(&format!("redis at 127.0.0.1:{}", evicts.port())), "{log}");
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl tracing_subscriber::fmt::MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+/// The least that a user needs: its own keys, and what the scripts call.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_with_few_rights_is_enough() {
+    let Some(redis) = Redis::start() else { return };
+    let mut connection = raw(&redis);
+    let mut rights = redis::cmd("ACL");
+    rights.arg("SETUSER").arg("bartizan").arg("on").arg(">hunter2").arg("~bartizan:*").arg("~{bartizan}:*");
+    for command in
+        "eval evalsha get set pexpire pttl exists del hset hget hmget hgetall zadd zrem zscore zrange \
+                    zrangebylex zrangebyscore"
+            .split_whitespace()
+    {
+        rights.arg(format!("+{command}"));
+    }
+    let _: () = rights.query(&mut connection).unwrap();
+    let config = RedisConfig::server(format!("redis://bartizan:hunter2@127.0.0.1:{}", redis.port()));
+    let store = connect(&config).await;
+    for answer in ask_everything(&store).await {
+        answer.unwrap();
+    }
+    let mut elsewhere = config.clone();
+    elsewhere.prefix = "other".to_owned();
+    let error = connect(&elsewhere).await.begin(session(key(1), "alice")).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
 }
 
 /// Answers everybody with the same, whatever they say, and hangs up.

@@ -43,7 +43,7 @@ pub use fastapi::FastApi;
 pub use gateway::Gateway;
 pub use http_client::{HttpRequest, HttpResponse};
 pub use process::LogOnFailure;
-pub use redis::{Redis, RedisCluster};
+pub use redis::{Redis, RedisCluster, Tls};
 pub use static_site::StaticSite;
 pub use wait::{until, until_async};
 pub use workspace::{free_port, root, target_dir};

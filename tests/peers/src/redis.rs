@@ -1,6 +1,7 @@
 //! Redis: one server, or a cluster of three.
 
 use std::{
+    fs,
     io::{Read as _, Write as _},
     net::{Ipv4Addr, TcpStream},
     process::Command,
@@ -11,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::{
     free_port,
-    install::{self, REDIS_CLI, REDIS_SERVER},
+    install::{self, OPENSSL, REDIS_CLI, REDIS_SERVER},
     process::{LogOnFailure, Peer},
     until,
 };
@@ -39,6 +40,56 @@ impl Redis {
     pub fn start_durable() -> Option<Self> {
         // By default it may answer two seconds before it writes.
         Self::start_with(&["--appendonly", "yes", "--appendfsync", "always"])
+    }
+
+    /// Starts one that also speaks TLS, with a certificate for 127.0.0.1 that only [`Tls::root`] vouches for. `None`
+    /// where OpenSSL is missing too.
+    pub fn start_with_tls() -> Option<(Self, Tls)> {
+        let openssl = install::or_skip("Redis's certificate", install::require(OPENSSL))?;
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let sign = |arguments: &[&str]| {
+            let made = Command::new(&openssl)
+                .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"])
+                .args(["-days", "1"])
+                .args(arguments)
+                .current_dir(directory.path())
+                .output()
+                .expect("openssl starts");
+            assert!(made.status.success(), "openssl makes no certificate: {made:?}");
+        };
+        sign(&["-subj", "/CN=root", "-keyout", "root.key", "-out", "root.pem"]);
+        sign(&[
+            "-subj",
+            "/CN=redis",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
+            "-CA",
+            "root.pem",
+            "-CAkey",
+            "root.key",
+            "-keyout",
+            "redis.key",
+            "-out",
+            "redis.pem",
+        ]);
+        let root = fs::read(directory.path().join("root.pem")).expect("a certificate");
+        let port = free_port();
+        let path = |name: &str| directory.path().join(name).to_str().expect("a readable name").to_owned();
+        let redis = Self::start_with(&[
+            "--tls-port",
+            &port.to_string(),
+            "--tls-cert-file",
+            &path("redis.pem"),
+            "--tls-key-file",
+            &path("redis.key"),
+            "--tls-ca-cert-file",
+            &path("root.pem"),
+            "--tls-auth-clients",
+            "no",
+        ])?;
+        Some((redis, Tls { port, root, _directory: directory }))
     }
 
     /// Starts one with further arguments: `["--requirepass", "secret"]`.
@@ -126,6 +177,16 @@ impl Redis {
         let _ = stream.read_to_end(&mut answer);
         String::from_utf8_lossy(&answer).into_owned()
     }
+}
+
+/// How a [`Redis`] is reached by TLS.
+#[derive(Debug)]
+pub struct Tls {
+    /// On 127.0.0.1.
+    pub port: u16,
+    /// Whose certificate, in PEM, the server's is signed with.
+    pub root: Vec<u8>,
+    _directory: TempDir,
 }
 
 /// A Redis Cluster: three masters without replicas.

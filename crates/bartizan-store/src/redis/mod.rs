@@ -73,7 +73,8 @@ const PRUNED_AT_ONCE: u64 = 500;
 /// # What Redis does not guarantee
 ///
 /// - What was acknowledged is kept as its persistence says. A server that starts with an older state knows sessions
-///   again that had ended since, and lets one-time tokens be used again that were used since: turn `appendonly` on.
+///   again that had ended since, and lets one-time tokens be used again that were used since. `appendonly yes` with
+///   `appendfsync always` loses nothing; with `everysec` a crash loses up to two seconds.
 /// - A replica that takes over may lack the last moments, with the same two consequences. Replicas are never read.
 /// - A `maxmemory-policy` other than `noeviction` forgets keys that are alive. It is warned of when connecting.
 /// - While a cluster moves the sessions' slot to another node, sessions may be refused and methods may fail. What failed
@@ -81,6 +82,11 @@ const PRUNED_AT_ONCE: u64 = 500;
 ///   without anybody knowing its id.
 /// - On a cluster the driver repeats a step whose answer was lost. That changes nothing more, except that a bucket is
 ///   taken from twice; but a token whose first use was not answered is then reported as used.
+///
+/// # What its user needs
+///
+/// `~bartizan:* ~{bartizan}:* +eval +evalsha +get +set +pexpire +pttl +exists +del +hset +hget +hmget +hgetall +zadd
+/// +zrem +zscore +zrange +zrangebylex +zrangebyscore`, and best `+info` too; on a cluster also `+cluster|slots +ping`.
 ///
 /// # Time
 ///
