@@ -21,15 +21,23 @@ struct Program {
 pub(crate) const CHROMIUM: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
 pub(crate) const CHROMEDRIVER: &[&str] = &["chromedriver"];
 pub(crate) const OPENSSL: &[&str] = &["openssl"];
+pub(crate) const REDIS_SERVER: &[&str] = &["redis-server", "valkey-server"];
+pub(crate) const REDIS_CLI: &[&str] = &["redis-cli", "valkey-cli"];
 
 pub(crate) const POSTGRES: &[&str] = &["postgres"];
 
-const PROGRAMS: [Program; 5] = [
+const PROGRAMS: [Program; 7] = [
     Program { purpose: "the browser tests", names: CHROMIUM, package: "chromium" },
     Program { purpose: "the browser tests", names: CHROMEDRIVER, package: "chromium-driver" },
     Program { purpose: "the browser tests of FastAPI's documentation", names: OPENSSL, package: "openssl" },
     Program { purpose: "the comparison with nginx", names: &["nginx"], package: "nginx-light" },
     Program { purpose: "the tests with Postgres", names: POSTGRES, package: "postgresql" },
+    Program { purpose: "the tests of the store in Redis", names: REDIS_SERVER, package: "redis-server" },
+    Program {
+        purpose: "the tests of the store in a Redis Cluster",
+        names: REDIS_CLI,
+        package: "redis-tools",
+    },
 ];
 
 /// Something that the tests need could not be had.
