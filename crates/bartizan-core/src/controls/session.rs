@@ -113,7 +113,7 @@ impl Sessions {
         let id = SessionId::new(entropy);
         let record = SessionRecord::new(subject, scopes, now, self.idle, self.absolute);
         BegunSession {
-            query: Query::Begin(NewSession { key: id.key(), record, replaces, most: self.most }),
+            query: Query::Begin(Box::new(NewSession { key: id.key(), record, replaces, most: self.most })),
             cookie: format!("{}={}{}", self.cookie, id.expose(), self.attributes).into(),
         }
     }

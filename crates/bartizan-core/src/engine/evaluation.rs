@@ -154,10 +154,8 @@ where
             self.stage = Stage::Credential;
         }
         if self.stage == Stage::Credential {
-            let (next, query) = self.credential();
-            self.stage = next;
-            if query.is_some() {
-                return Ok(query);
+            if let Some(query) = self.ask_who() {
+                return Ok(Some(query));
             }
         }
         if let Stage::Answer(kind, session) = self.stage {
@@ -199,23 +197,23 @@ where
 
     /// Asks who this is, or goes on without.
     #[inline]
-    fn credential(&self) -> (Stage, Option<Query>) {
+    fn ask_who(&mut self) -> Option<Query> {
         let requirement = &self.engine.rules(self.context.route).requirement;
         let anonymous = self.context.edits.ambient_cookies;
         let found = requirement.credential(&self.facts, self.engine.0.configured, anonymous);
         // Whoever signs in or out may have a session, whatever the route requires.
         let session = self.facts.session.filter(|_| self.handoff.is_some() && !anonymous);
-        match found.or(session.map(|cookie| (CredentialKind::Session, cookie))) {
-            None => (Stage::Requirement(None), None),
-            Some((kind @ CredentialKind::Session, cookie)) => {
-                let key = SessionKey::of(cookie);
-                (Stage::Answer(kind, Some(key)), Some(Query::Session { key, now: self.now }))
-            }
-            Some((kind, secret)) => {
-                let credential = Credential { kind, secret: secret.into() };
-                (Stage::Answer(kind, None), Some(Query::Principal(credential)))
-            }
+        let Some((kind, secret)) = found.or(session.map(|cookie| (CredentialKind::Session, cookie))) else {
+            self.stage = Stage::Requirement(None);
+            return None;
+        };
+        if kind == CredentialKind::Session {
+            let key = SessionKey::of(secret);
+            self.stage = Stage::Answer(kind, Some(key));
+            return Some(Query::Session { key, now: self.now });
         }
+        self.stage = Stage::Answer(kind, None);
+        Some(Query::Principal(Credential { kind, secret: secret.into() }))
     }
 
     /// What the answer about a credential of `kind` means.

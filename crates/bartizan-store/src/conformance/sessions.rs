@@ -334,7 +334,7 @@ async fn the_engines_questions_are_answered(place: Arc<dyn Place>) {
     let take = Query::Take { key: bucket, quota, cost: 1, now: NOW };
     for (query, expected) in [
         (Query::Session { key: key(1), now: NOW }, Answer::Unknown),
-        (Query::Begin(new(1, record("alice"))), Answer::Done),
+        (Query::Begin(Box::new(new(1, record("alice")))), Answer::Done),
         (Query::Session { key: key(1), now: NOW }, Answer::Session(record("alice"))),
         (Query::End(Ending::One(key(1))), Answer::Done),
         (Query::Session { key: key(1), now: NOW }, Answer::Unknown),
