@@ -241,6 +241,8 @@ pub(crate) struct Seldom {
     pub(crate) connection: Vec<Box<[u8]>>,
     /// What mode `report` would have refused.
     pub(crate) reports: Vec<Reason>,
+    /// Whose CSRF tokens a handler can have made.
+    pub(crate) client: crate::engine::Client,
 }
 
 /// What is to be done to the request.
@@ -251,8 +253,10 @@ pub(crate) struct Edits {
     pub(crate) authorization: bool,
     pub(crate) api_key: bool,
     pub(crate) upgrade: bool,
-    /// Our session cookie goes.
-    pub(crate) session_cookie: bool,
+    /// A CSRF token of ours, in the header for it.
+    pub(crate) csrf_token: bool,
+    /// Our cookies go.
+    pub(crate) own_cookies: bool,
     /// The upstream's login cookies go too.
     pub(crate) ambient_cookies: bool,
 }
@@ -305,7 +309,8 @@ pub struct Deployment {
     pub tls: bool,
     /// Whether the development profile was chosen: hints reach the client, http origins are allowed.
     pub development: bool,
-    /// The keys that CSRF tokens are made with. Without any, none can be had, and what requires one is refused.
+    /// The keys that [CSRF tokens](crate::csrf_token) are made with. Without any, none can be had, and what requires one
+    /// is refused.
     pub keys: Option<Keys>,
 }
 
