@@ -179,6 +179,7 @@ where
             );
         }
         let client = self.client();
+        self.context.read_fetch_site |= !matches!(client, Client::Known(_));
         let Some(IssuedToken { token, set_cookie }) = self.engine.issue(client, self.now, &mut self.entropy)
         else {
             let why = "there are no keys to make a token with, or a page of another site asks for one";
