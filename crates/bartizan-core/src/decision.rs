@@ -246,6 +246,8 @@ pub(crate) struct Seldom {
     pub(crate) reports: Vec<Reason>,
     /// Whether the upstream may begin or end sessions, and with what.
     pub(crate) handoff: Option<Handoff>,
+    /// Whose CSRF tokens a handler can have made.
+    pub(crate) client: crate::engine::Client,
 }
 
 /// What is to be done to the request.
@@ -256,8 +258,10 @@ pub(crate) struct Edits {
     pub(crate) authorization: bool,
     pub(crate) api_key: bool,
     pub(crate) upgrade: bool,
-    /// Our session cookie goes.
-    pub(crate) session_cookie: bool,
+    /// A CSRF token of ours, in the header for it.
+    pub(crate) csrf_token: bool,
+    /// Our cookies go.
+    pub(crate) own_cookies: bool,
     /// The upstream's login cookies go too.
     pub(crate) ambient_cookies: bool,
 }
@@ -310,7 +314,8 @@ pub struct Deployment {
     pub tls: bool,
     /// Whether the development profile was chosen: hints reach the client, http origins are allowed.
     pub development: bool,
-    /// The keys that CSRF tokens are made with. Without any, none can be had, and what requires one is refused.
+    /// The keys that [CSRF tokens](crate::csrf_token) are made with. Without any, none can be had, and what requires one
+    /// is refused.
     pub keys: Option<Keys>,
     /// The public keys that the surface signs assertions with, as a JWK set: answered at [`JWKS_PATH`].
     pub jwks: Option<Box<str>>,

@@ -80,6 +80,10 @@ pub struct Case {
     pub response: Response,
     /// What the store answers.
     pub answer: StoreAnswer,
+    /// Whether a one-time token was not used before; `None` where the store cannot say.
+    pub fresh: Option<bool>,
+    /// Whether the deployment has keys: [`MASTER_KEY`](crate::MASTER_KEY).
+    pub has_keys: bool,
     /// What must come of it.
     pub expect: Expect,
 }
@@ -268,6 +272,8 @@ fn read_case(
         seen_by,
         response: read_response(case.response)?,
         answer: read_answer(case.answer),
+        fresh: case.fresh,
+        has_keys: case.keys.unwrap_or(true),
         expect: Expect::read(case.expect)?,
     })
 }

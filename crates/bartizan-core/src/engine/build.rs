@@ -2,7 +2,7 @@
 
 use alloc::{borrow::ToOwned as _, boxed::Box, format, string::String, vec::Vec};
 
-use super::{Inner, Modes, Replies, Rules, Vary};
+use super::{Inner, Modes, OwnCookies, Replies, Rules, TokenRules, Vary};
 use crate::{
     Deployment, PolicyError, PolicyErrorKind, ResponseHeader,
     controls::{
@@ -68,11 +68,18 @@ pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, V
     https_is_reachable(policy, &public, deployment, problems);
     secrets_are_references(policy, deployment, problems);
     let is_insecure = is_insecure(&public);
-    let sessions = policy.session.as_ref().map(|config| Sessions::compile(config, !is_insecure, problems));
-    let owned = sessions.iter().map(|sessions| sessions.cookie_name().into()).collect();
-    let (cookies_over_https, cookies_over_http) = cookie_rules(policy, is_insecure, owned, problems);
+    let own_cookies = OwnCookies::new(!is_insecure);
+    let sessions = policy.session.as_ref().map(|config| Sessions::compile(config, own_cookies, problems));
+    let owned = super::owned_cookies(own_cookies, configured, deployment.keys.is_some());
+    let (cookies_over_https, cookies_over_http) =
+        cookie_rules(policy, is_insecure, owned.map(Into::into).collect(), problems);
     let ambient_cookies = cookie_names(&policy.csrf.ambient_cookies, "csrf.ambient_cookies", problems);
-    let health = policy.server.health.as_deref().and_then(|path| health(path, problems));
+    let health = policy
+        .server
+        .health
+        .as_deref()
+        .and_then(|path| plain_path("server.health", path, PolicyErrorKind::InvalidHealthPath, problems));
+    let tokens = TokenRules::compile(policy, health.as_deref(), problems);
 
     let vary = Vary::prepare(&mut prepared);
     let replies = Replies::prepare(&firewall, &mut prepared);
@@ -85,6 +92,8 @@ pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, V
         development: deployment.development,
         keys: deployment.keys.clone(),
         jwks: deployment.jwks.clone(),
+        tokens,
+        own_cookies,
         firewall,
         health,
         hosts,
@@ -242,13 +251,19 @@ fn cookie_names(names: &[String], at: &str, problems: &mut Problems) -> Vec<Stri
     names.to_vec()
 }
 
-fn health(path: &str, problems: &mut Problems) -> Option<alloc::boxed::Box<[u8]>> {
+/// A path that has one reading.
+pub(super) fn plain_path(
+    at: &str,
+    path: &str,
+    fault: PolicyErrorKind,
+    problems: &mut Problems,
+) -> Option<alloc::boxed::Box<[u8]>> {
     let is_plain = path.starts_with('/')
         && path.len() > 1
         && crate::path::scan(path.as_bytes()).is_empty()
         && !path.contains(['%', '?']);
     if !is_plain {
-        problems.error("server.health", Some(path), PolicyErrorKind::InvalidHealthPath);
+        problems.error(at, Some(path), fault);
         return None;
     }
     Some(path.as_bytes().into())
@@ -346,6 +361,7 @@ impl RuleCompiler<'_> {
                 cross_site: options.cross_site.unwrap_or_default(),
                 skip,
                 explicit_only: requirement.is_explicit_only(),
+                one_time: options.one_time.unwrap_or(false),
             },
             challenge: requirement
                 .challenge()
@@ -421,82 +437,4 @@ fn merged(own: RouteOptions, default: &RouteOptions) -> RouteOptions {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        Engine,
-        policy::{PolicyInput, load},
-    };
-
-    fn problems(policy: &str) -> Result<Vec<String>, Vec<String>> {
-        let text = format!("version = 1\n{policy}");
-        let policy = load(&PolicyInput { text: &text, ..PolicyInput::new("bartizan.toml") }).unwrap().policy;
-        let deployment = Deployment { listen: "127.0.0.1:8080".parse().ok(), ..Deployment::default() };
-        match Engine::build(&policy, &deployment) {
-            Ok(engine) => Ok(engine.warnings().iter().map(|warning| warning.path.clone()).collect()),
-            Err(errors) => {
-                Err(errors.into_iter().map(|error| format!("{} {}", error.path, error.kind.code())).collect())
-            }
-        }
-    }
-
-    #[test]
-    fn a_fault_is_told_once_and_where_it_was_written() {
-        for (policy, expected) in [
-            ("cors.methods = ['get']\nroute = [{ match = '* /a' }]", &["cors.methods[0] policy.method"][..]),
-            (
-                "default.coop = 'x'\ndefault.csp = { img-src = ['self'] }\nroute = [{ match = '* /a' }, { match = '* /b', coop = 'y' }]",
-                &[
-                    "default.csp.img-src[0] csp.unquoted-keyword",
-                    "default.coop policy.value",
-                    "route[1].coop policy.value",
-                ],
-            ),
-            (
-                "default.require = 'session'\nroute = [{ match = '* /a' }]",
-                &["default.require policy.require"],
-            ),
-            ("route = [{ match = '* /a', one_time = true }]", &["route[0].one_time policy.contradiction"]),
-            ("session = {}", &["default.require policy.default-require"]),
-            (
-                "origin.public = ['https://example.com']\nproxy = { trusted = ['10.0.0.1'], forwarded = { proto = 'x-forwarded-proto' } }",
-                &["headers.hsts.include_subdomains policy.hsts-domain"],
-            ),
-            ("origin.public = ['https://api.example.com']", &["origin.public[0] policy.https-unreachable"]),
-            ("origin.public = ['http://api.example.com']", &["origin.public[0] policy.insecure-origin"]),
-            ("server.upstream_token = 'hunter2'", &["server.upstream_token policy.secret-literal"]),
-            (
-                "headers.hsts = { preload = true, max_age = '1d' }",
-                &["headers.hsts.preload policy.hsts-preload"],
-            ),
-            ("server.health = '/a/../b'", &["server.health policy.health"]),
-            ("cookies.mode = 'report'", &["cookies.mode policy.mode"]),
-            (
-                "cors.methods = ['get']\ndefault.cors = { methods = ['GET'] }\nroute = [{ match = '* /a', cors = { max_age = '1h' } }, { match = '* /b', cors = { headers = ['*'] } }]",
-                &["cors.methods[0] policy.method", "route[1].cors.headers[0] policy.header"],
-            ),
-        ] {
-            assert_eq!(problems(policy).unwrap_err(), expected, "{policy}");
-        }
-    }
-
-    #[test]
-    fn what_is_probably_not_meant_is_warned_of() {
-        for (policy, expected) in [
-            ("", &[][..]),
-            ("route = [{ match = '* /a/**' }, { match = 'GET /a/b' }]", &["route[1].match"]),
-            (
-                "origin = { public = ['http://localhost:8080'], trusted = ['http://127.0.0.1:9'] }",
-                &["origin.trusted[0]"],
-            ),
-            ("origin = { public = ['http://localhost:8080'], trusted = ['http://localhost:9'] }", &[]),
-            (
-                "session = {}\ndefault.require = 'session'\nroute = [{ match = 'GET /a', require = 'nothing' }]",
-                &["route[0].match"],
-            ),
-            ("proxy.forwarded.for = 'x-forwarded-for'", &["proxy.forwarded"]),
-        ] {
-            assert_eq!(problems(policy).unwrap(), expected, "{policy}");
-        }
-    }
-}
+mod tests;

@@ -265,6 +265,10 @@ pub struct CsrfConfig {
     pub mode: Option<Mode>,
     /// The upstream's cookies that carry a login: a request with one needs proof of where it comes from.
     pub ambient_cookies: Vec<String>,
+    /// The form field that a token may come in where there is no `X-CSRF-Token`; `csrf_token`.
+    pub field: Option<String>,
+    /// A path that answers GET with a token: `/csrf-token`.
+    pub token_path: Option<String>,
 }
 
 /// `[cookies]`
