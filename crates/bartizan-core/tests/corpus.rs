@@ -5,6 +5,7 @@ use std::time::Duration;
 use bartizan_core::{
     Answer, CookieEdit, Decision, Denial, Deployment, Engine, Entropy, Form, Grant, Principal, Query, Reply,
     RequestHead, ResponseHead, Scheme, Step, Timestamp,
+    limit::Taken,
     policy::{CredentialKind, PolicyInput, load_and_build},
     session::SessionRecord,
 };
@@ -49,6 +50,7 @@ fn send(case: &Case) -> Result<Observed, String> {
         headers: request.headers.iter().map(|(name, value)| (name.as_bytes(), &value[..])),
     };
     let mut evaluation = engine.evaluate(&head, NOW, Counter(1));
+    let mut turns = 0..;
     loop {
         match evaluation.step() {
             Step::Need(Query::Principal(credential)) => {
@@ -56,6 +58,9 @@ fn send(case: &Case) -> Result<Observed, String> {
             }
             Step::Need(Query::Session { now, .. }) => {
                 evaluation.supply(answer(case, CredentialKind::Session, now));
+            }
+            Step::Need(Query::Take { .. }) => {
+                evaluation.supply(taken(turns.next().and_then(|turn| case.taken(turn))));
             }
             Step::Need(query) => return Err(format!("the store is asked {query:?}")),
             Step::NeedForm { .. } => {
@@ -96,6 +101,18 @@ fn answer(case: &Case, asked: CredentialKind, now: Timestamp) -> Answer {
             }
         }
     }
+}
+
+/// What the case says came of taking from a bucket.
+fn taken(taken: Option<bartizan_corpus::Taken>) -> Answer {
+    taken.map_or(Answer::Unavailable, |taken| {
+        Answer::Taken(Taken {
+            allowed: taken.allowed,
+            remaining: taken.remaining,
+            retry_after: taken.retry_after,
+            reset_after: taken.reset_after,
+        })
+    })
 }
 
 fn word(kind: CredentialKind) -> &'static str {

@@ -17,6 +17,8 @@ mod observed;
 mod text;
 pub mod written;
 
-pub use case::{Case, Corpus, CorpusError, Fault, Head, Request, Response, Scheme, StoreAnswer, Surface};
+pub use case::{
+    Case, Corpus, CorpusError, Fault, Head, Request, Response, Scheme, StoreAnswer, Surface, Taken,
+};
 pub use compare::Expect;
 pub use observed::{Handled, Observed, problem_code};

@@ -7,7 +7,7 @@ use super::{Engine, Handoff};
 use crate::{
     Answer, Credential, Decision, DenialCode, Entropy, Form, Grant, HeaderPair, Principal, Query, Reason,
     RequestHead, Step, Timestamp, Trace, Verdict,
-    controls::{Finding, cors, csrf, requirement, session::HandoffRoute},
+    controls::{Finding, cors, csrf, rate_limit::Whom, requirement, session::HandoffRoute},
     decision::{Context, Edits, Nonce, Verified},
     facts::{Facts, Names, list},
     forwarding::{self, Forwarded, Way},
@@ -22,16 +22,16 @@ pub struct Evaluation<'e, 'r, H, E, T> {
     head: RequestHead<'r, H>,
     pub(super) facts: Facts<'r>,
     pub(super) way: Way<'r>,
-    now: Timestamp,
+    pub(super) now: Timestamp,
     entropy: E,
     pub(super) trace: T,
     pub(super) context: Context,
-    verified: Option<Box<Verified>>,
+    pub(super) verified: Option<Box<Verified>>,
     needs_token: bool,
     handoff: Option<HandoffRoute>,
     stage: Stage,
     /// The answer to what was asked, where it has come.
-    given: Option<Answer>,
+    pub(super) given: Option<Answer>,
 }
 
 /// What is judged next. Each stage may ask, and goes on where the answer is at hand.
@@ -39,11 +39,23 @@ pub struct Evaluation<'e, 'r, H, E, T> {
 enum Stage {
     /// The head: firewall, host, HTTPS, CORS, where the request comes from.
     Head,
+    /// Whether to count the client's address.
+    Address,
+    /// What came of counting it.
+    AddressCounted,
     /// Whether to ask about a credential.
     Credential,
     /// Whose the credential of this kind is that was asked about.
     Answer(CredentialKind, Option<SessionKey>),
-    /// The CSRF token, and what the route requires.
+    /// The address was charged for a credential that is not valid.
+    FailureCharged,
+    /// The CSRF token.
+    Token(Option<CredentialKind>),
+    /// Whether to count the principal.
+    Principal(Option<CredentialKind>),
+    /// What came of counting it.
+    PrincipalCounted(Option<CredentialKind>),
+    /// What the route requires.
     Requirement(Option<CredentialKind>),
     /// Nothing: it is decided. What is asked now is a mistake of the surface, and is refused.
     Decided,
@@ -151,6 +163,17 @@ where
         if self.stage == Stage::Head {
             self.read();
             self.needs_token = self.judge_head()?;
+            self.stage = Stage::Address;
+        }
+        if self.stage == Stage::Address {
+            let query = self.count(Whom::Address);
+            self.stage = if query.is_some() { Stage::AddressCounted } else { Stage::Credential };
+            if query.is_some() {
+                return Ok(query);
+            }
+        }
+        if self.stage == Stage::AddressCounted {
+            self.judge_count(Whom::Address)?;
             self.stage = Stage::Credential;
         }
         if self.stage == Stage::Credential {
@@ -161,9 +184,35 @@ where
             }
         }
         if let Stage::Answer(kind, session) = self.stage {
-            let principal = self.verify(kind)?;
+            let principal = match self.verify(kind) {
+                Ok(principal) => principal,
+                Err(stop) => {
+                    self.stage = Stage::FailureCharged;
+                    return self.charge_failure(&stop).map(Some).ok_or(stop);
+                }
+            };
             self.verified = principal.map(|principal| Box::new(Verified { principal, session }));
-            self.stage = Stage::Requirement(Some(kind));
+            self.stage = Stage::Token(Some(kind));
+        }
+        if self.stage == Stage::FailureCharged {
+            return Err(self.failure_charged());
+        }
+        if let Stage::Token(kind) = self.stage {
+            let (mode, needs_token) = (self.engine.0.modes.csrf, self.needs_token);
+            self.judge("csrf", mode, |_| csrf::decide_token(needs_token))?;
+            self.stage = Stage::Principal(kind);
+        }
+        if let Stage::Principal(kind) = self.stage {
+            let query = self.count(Whom::Principal);
+            self.stage =
+                if query.is_some() { Stage::PrincipalCounted(kind) } else { Stage::Requirement(kind) };
+            if query.is_some() {
+                return Ok(query);
+            }
+        }
+        if let Stage::PrincipalCounted(kind) = self.stage {
+            self.judge_count(Whom::Principal)?;
+            self.stage = Stage::Requirement(kind);
         }
         if let Stage::Requirement(kind) = self.stage {
             self.finish(kind)?;
@@ -176,7 +225,14 @@ where
     /// Answers [`Step::Need`]. An answer that was not asked for refuses the request.
     pub fn supply(&mut self, answer: Answer) {
         match self.stage {
-            Stage::Answer(..) if self.given.is_none() => self.given = Some(answer),
+            Stage::AddressCounted
+            | Stage::Answer(..)
+            | Stage::FailureCharged
+            | Stage::PrincipalCounted(_)
+                if self.given.is_none() =>
+            {
+                self.given = Some(answer);
+            }
             _ => self.stage = Stage::Decided,
         }
     }
@@ -206,7 +262,7 @@ where
         // Whoever signs in or out may have a session, whatever the route requires.
         let session = self.facts.session.filter(|_| self.handoff.is_some() && !anonymous);
         match found.or(session.map(|cookie| (CredentialKind::Session, cookie))) {
-            None => (Stage::Requirement(None), None),
+            None => (Stage::Token(None), None),
             Some((kind @ CredentialKind::Session, cookie)) => {
                 let key = SessionKey::of(cookie);
                 (Stage::Answer(kind, Some(key)), Some(Query::Session { key, now: self.now }))
@@ -244,13 +300,10 @@ where
         Err(Stop::Refused(Reason::new(code)))
     }
 
-    /// What comes after authentication: the token, then the route's requirement.
+    /// What the route requires of who asks.
     #[inline]
     fn finish(&mut self, kind: Option<CredentialKind>) -> Result<(), Stop> {
-        let engine = self.engine;
-        let needs_token = self.needs_token;
-        self.judge("csrf", engine.0.modes.csrf, |_| csrf::decide_token(needs_token))?;
-        let requirement = &engine.rules(self.context.route).requirement;
+        let requirement = &self.engine.rules(self.context.route).requirement;
         let principal = self.verified.as_ref().map(|verified| &verified.principal);
         // What a route requires has no mode: a watched door is still a door.
         let finding = requirement.decide(principal, kind);

@@ -5,6 +5,7 @@ mod evaluation;
 mod grant;
 mod handoff;
 mod head_controls;
+mod limits;
 mod respond;
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
@@ -21,6 +22,7 @@ use crate::{
         csrf::Csrf,
         firewall::Firewall,
         host::Hosts,
+        rate_limit::Limits,
         requirement::{Configured, Requirement},
         session::{BegunSession, Sessions},
     },
@@ -69,6 +71,10 @@ struct Inner {
     sharing: Shared,
     configured: Configured,
     sessions: Option<Sessions>,
+    /// Whether any route counts requests.
+    counts: bool,
+    /// How many requests more a credential that is not valid counts as.
+    failure_cost: u32,
     ambient_cookies: Vec<Box<[u8]>>,
     cookies_over_https: CookieRules,
     cookies_over_http: CookieRules,
@@ -94,6 +100,7 @@ struct Modes {
     isolation: Mode,
     websocket: Mode,
     cookies: Mode,
+    rate_limit: Mode,
 }
 
 /// What holds on one route.
@@ -110,6 +117,7 @@ struct Rules {
     pass_errors: bool,
     max_body: u64,
     forward_authorization: bool,
+    limits: Limits,
 }
 
 /// The finished `Vary` headers.
@@ -204,7 +212,7 @@ impl Engine {
         T: Trace,
     {
         // Reading a clock costs, and most policies' decisions do not depend on it.
-        let now = if self.0.configured.any() { clock.now() } else { Timestamp(0) };
+        let now = if self.0.configured.any() || self.0.counts { clock.now() } else { Timestamp(0) };
         Evaluation::new(self, head, now, entropy, trace)
     }
 
@@ -264,6 +272,7 @@ impl Engine {
             ("websocket", modes.websocket),
             ("isolation", modes.isolation),
             ("cookies", modes.cookies),
+            ("rate_limit", modes.rate_limit),
         ]
         .into_iter()
     }
@@ -348,6 +357,7 @@ impl Engine {
         });
         // Ours are never to be kept, whatever the policy says of headers: they are about this request alone.
         reply.prepare(self.0.replies.no_store);
+        self.tell_counts(context, &mut reply);
         reply
     }
 
