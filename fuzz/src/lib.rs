@@ -67,7 +67,11 @@ where
 
 /// The response's headers as a client gets them, after checking what must hold of any edits.
 pub fn respond(grant: &Grant, status: u16, headers: &[Header<'_>]) -> Vec<(String, Vec<u8>)> {
-    let edits = grant.respond(ResponseHead { status, headers: headers.iter().copied() }, Timestamp(1_700_000_000_000), Fixed);
+    let edits = grant.respond(
+        ResponseHead { status, headers: headers.iter().copied() },
+        Timestamp(1_700_000_000_000),
+        Fixed,
+    );
     if let Some(denial) = edits.replacement() {
         check_reply(denial.reply());
         return reply_headers(denial.reply());

@@ -230,6 +230,8 @@ pub(crate) struct Context {
     pub(crate) isolation_read: bool,
     pub(crate) isolation_suspect: bool,
     pub(crate) is_websocket: bool,
+    /// The response is for this client alone, whatever its headers say.
+    pub(crate) is_personal: bool,
     pub(crate) edits: Edits,
     /// What few requests have. A context is moved from hand to hand; on the heap this weighs one pointer.
     pub(crate) seldom: Option<Box<Seldom>>,
@@ -314,7 +316,14 @@ pub struct Deployment {
     pub development: bool,
     /// The keys that CSRF tokens are made with. Without any, none can be had, and what requires one is refused.
     pub keys: Option<Keys>,
+    /// The public keys that the surface signs assertions with, as a JWK set: answered at [`JWKS_PATH`].
+    pub jwks: Option<Box<str>>,
 }
+
+/// Where the public keys are: [RFC 8615] `/.well-known/jwks.json`.
+///
+/// [RFC 8615]: https://www.rfc-editor.org/rfc/rfc8615
+pub const JWKS_PATH: &str = "/.well-known/jwks.json";
 
 /// Something in the policy that works and is probably not meant; `bartizan check` shows them.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,6 +16,7 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const UPSTREAM_TOKEN: HeaderName = HeaderName::from_static("bartizan-upstream-token");
 const CSP_NONCE: HeaderName = HeaderName::from_static("bartizan-csp-nonce");
+const ASSERTION: HeaderName = HeaderName::from_static("bartizan-assertion");
 const HANDOFF: HeaderName = HeaderName::from_static("bartizan-handoff");
 const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 const UPGRADE: HeaderValue = HeaderValue::from_static("upgrade");
@@ -87,6 +88,9 @@ pub(crate) fn request(
     {
         nonce.set_sensitive(true);
         headers.insert(HANDOFF, nonce);
+    }
+    if let Some(assertion) = session.worker.assertion(grant) {
+        headers.insert(ASSERTION, assertion);
     }
     if let Some(token) = &site.upstream_token {
         headers.insert(UPSTREAM_TOKEN, token.clone());

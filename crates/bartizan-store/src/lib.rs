@@ -7,9 +7,17 @@
 //! rate limits by a rule and an address or a digest. Every method is told the time; no store reads a clock.
 
 mod answers;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
+mod memory;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod store;
 
 pub use answers::{Answers, BoxFuture, NoStore, answer_by};
 pub use error::StoreError;
+pub use memory::{MemoryLimits, MemoryStore};
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteStore;
 pub use store::{ListedSession, SessionPage, Store};

@@ -13,7 +13,8 @@ use crate::{Answers, BoxFuture, StoreError};
 /// Each method is one atomic step: of any number of tasks on any number of nodes that race, each sees the step of
 /// another wholly or not at all. What was acknowledged by `Ok` is kept as the store says (SQLite and Postgres: through a
 /// crash and a power cut; Redis: as its persistence is configured; memory: until the process ends). `now` is the only
-/// clock; what has ended by `now` is as if it were not there, whether or not it was [pruned](Self::prune).
+/// clock; what has ended by `now` is as if it were not there, whether or not it was [pruned](Self::prune). Times and
+/// spans are kept to the millisecond, texts to the byte.
 ///
 /// No method has a default, so that no store quietly does less.
 pub trait Store: Answers {
@@ -27,14 +28,16 @@ pub trait Store: Answers {
     ) -> BoxFuture<'_, Result<Option<SessionRecord>, StoreError>>;
 
     /// Begins a session; `record.created` is the time. The one that it replaces ends in the same step, and so do the
-    /// oldest (by `created`) of its subject above `most`. How many ended besides the one that it replaces.
+    /// oldest (by `created`, then by key) of its subject above `most`, but never the new one itself. How many ended
+    /// besides the one that it replaces. A session that begins again, because an acknowledgement was lost, is written
+    /// anew.
     fn begin(&self, new: NewSession) -> BoxFuture<'_, Result<u32, StoreError>>;
 
-    /// Ends sessions. How many ended.
+    /// Ends sessions. How many ended; among them may be such as had ended by themselves and were not pruned.
     fn end(&self, ending: Ending) -> BoxFuture<'_, Result<u64, StoreError>>;
 
-    /// The sessions that are alive, of one subject or all, in the order of their keys: at most `most` (1 to 1000) after
-    /// the key `after`.
+    /// The sessions that are alive, of one subject or all, in the order of their keys: at most `most` (1 to 1000; what is
+    /// outside is taken as the nearer of the two) after the key `after`. None is touched.
     fn sessions(
         &self,
         subject: Option<Box<str>>,

@@ -23,6 +23,7 @@ use crate::{
     extract::{ClientIp, CspNonce},
     headers,
     judge::{Judged, Seen, Shared},
+    session_handle::{Handle, Sessions},
 };
 
 pin_project! {
@@ -55,6 +56,8 @@ struct Passed {
     seen: Seen,
     /// Set where the body had to be counted.
     exceeded: Option<Exceeded>,
+    /// What the handler does with sessions, where the policy has any.
+    sessions: Option<Arc<Handle>>,
 }
 
 impl<S, B, I, O> ResponseFuture<S, B, I, O>
@@ -113,8 +116,12 @@ where
         log(&request, &grant, &seen, denial.reason(), Some(&denial));
         return replying(shared, denial.into_reply(), &seen.method);
     }
+    let sessions = Handle::new(&grant, &shared.store, request.headers());
     headers::edit_request(request.headers_mut(), grant.request_edits());
     introduce(request.extensions_mut(), &grant, seen.peer);
+    if let Some(handle) = &sessions {
+        request.extensions_mut().insert(Sessions(Arc::clone(handle)));
+    }
     let mut exceeded = None;
     let (parts, body) = request.into_parts();
     let mut body = body_of(body);
@@ -122,7 +129,7 @@ where
         exceeded = Some(body.limit(max));
     }
     let body = <B as RequestBodies<I>>::carry(body);
-    let passed = Passed { shared: Arc::clone(shared), grant, seen, exceeded };
+    let passed = Passed { shared: Arc::clone(shared), grant, seen, exceeded, sessions };
     match catch_unwind(AssertUnwindSafe(|| inner.call(Request::from_parts(parts, body)))) {
         Ok(future) => ResponseFuture { state: State::Handling { future, passed } },
         Err(panic) => replied(passed.panicked::<B, O>(panic)),
@@ -191,13 +198,17 @@ fn event<'a>(
 
 impl Passed {
     /// Gives the handler's response what the policy adds, or replaces it.
-    fn finish<B, O>(&self, mut response: Response<O>) -> Response<<B as ResponseBodies<O>>::Body>
+    fn finish<B, O>(&mut self, mut response: Response<O>) -> Response<<B as ResponseBodies<O>>::Body>
     where
         B: ResponseBodies<O>,
     {
         if self.exceeded.as_ref().is_some_and(Exceeded::is_set) {
             // Whatever the handler made of the error, the client is told what happened.
             return self.refuse::<B, O>(&self.grant.fail(Reason::new(DenialCode::BodyTooLarge), OsEntropy));
+        }
+        let mail = self.sessions.as_ref().filter(|handle| handle.has_mail()).cloned();
+        if mail.is_some() {
+            self.grant.make_personal();
         }
         let head = ResponseHead {
             status: response.status().as_u16(),
@@ -212,6 +223,9 @@ impl Passed {
         }
         let Shared { prepared, finished, .. } = &*self.shared;
         headers::edit_response(response.headers_mut(), &edits, prepared, finished);
+        if let Some(handle) = mail {
+            handle.deliver(response.headers_mut());
+        }
         response.map(<B as ResponseBodies<O>>::pass)
     }
 

@@ -133,6 +133,25 @@ pub(crate) fn response<B>(
     response
 }
 
+/// A reply as a handler's response: its type, its body and what goes with its status. The layer around the handler adds
+/// the rest, as to every response.
+#[cfg(feature = "axum")]
+pub(crate) fn bare_response(reply: Reply, engine: &Engine) -> axum::response::Response {
+    use ResponseHeader::{ContentType, RetryAfter, WwwAuthenticate};
+
+    let prepared = engine.prepared_headers();
+    let own = reply.prepared().iter().filter_map(|id| prepared.get(id.index()));
+    let own = own.filter(|header| matches!(header.name, ContentType | RetryAfter | WwwAuthenticate));
+    let mut headers = HeaderMap::new();
+    for header in own {
+        append(&mut headers, name(header.name), header.value.as_bytes());
+    }
+    let mut response = Response::new(axum::body::Body::from(Bytes::from(reply.body.clone())));
+    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.headers_mut() = headers;
+    response
+}
+
 /// Appends a header. What cannot be a header's value (a stranger's cookie with a control character) is left out.
 fn append(headers: &mut HeaderMap, name: HeaderName, value: &[u8]) {
     if let Ok(value) = HeaderValue::from_bytes(value) {

@@ -26,6 +26,7 @@ mod judge;
 mod layer;
 mod log;
 mod policy_file;
+mod session_handle;
 mod world;
 
 pub use bartizan_core::{
@@ -42,5 +43,8 @@ pub use future::ResponseFuture;
 pub use layer::{BartizanLayer, BartizanService};
 pub use log::{DENIAL_TARGET, DenialEvent};
 pub use policy_file::{Faults, PolicyFile, PolicyFileError};
+#[cfg(feature = "axum")]
+pub use session_handle::Authenticated;
+pub use session_handle::{OptionalSession, Session, Sessions, SessionsUnavailable};
 pub use tower_layer::Layer;
 pub use world::{OsClock, OsEntropy};

@@ -14,7 +14,10 @@ use crate::{
     failure::Failure,
     log,
     policy::{self, Loaded, Source},
-    serve::secrets::{Missing, Secrets},
+    serve::{
+        secrets::{Missing, Secrets},
+        shutdown::Shutdown,
+    },
     terminal,
 };
 
@@ -76,7 +79,8 @@ pub(crate) fn run(arguments: &ServeArguments) -> Result<Outcome, Failure> {
     let config = configure(&loaded)?;
     let bound = Gateway::bind(config).map_err(StartError::from)?;
 
-    // From here on it listens; what is said is true.
+    // From here on it listens, for clients and for signals; what is said is true.
+    let shutdown = Shutdown::listen();
     let flush = log::install(arguments.log_format, arguments.log.as_deref(), arguments.access_log)?;
     terminal::print_error(&banner::text(&banner::Facts {
         source: &source,
@@ -85,7 +89,7 @@ pub(crate) fn run(arguments: &ServeArguments) -> Result<Outcome, Failure> {
         engine: &loaded.engine,
         address: bound.local_addr(),
     }));
-    let drained = bound.run(shutdown::requested()).map_err(StartError::from);
+    let drained = bound.run(shutdown.requested()).map_err(StartError::from);
     flush.wait();
     match drained?.cut {
         0 => terminal::print_error("stopped: every request was answered\n"),

@@ -219,7 +219,25 @@ mod tests {
                 &[cookie, ("authorization", "bearer  key_live_x")],
                 Some((ApiKey, "key_live_x")),
             ),
+            (
+                any(&[Session], None),
+                ALL,
+                &[cookie, ("authorization", "Bearer opaque-token")],
+                Some((Jwt, "opaque-token")),
+            ),
+            (
+                any(&[Session], None),
+                ALL,
+                &[cookie, ("authorization", "Bearer eyJ_live_x")],
+                Some((Jwt, "eyJ_live_x")),
+            ),
             (any(&[Session], None), ALL, &[cookie, ("x-api-key", "k")], Some((ApiKey, "k"))),
+            (
+                any(&[Session], None),
+                Configured { session: true, ..Configured::default() },
+                &[cookie, ("x-api-key", "k")],
+                Some((Session, "s")),
+            ),
             (any(&[Session], None), ALL, &[cookie], Some((Session, "s"))),
             (any(&[Session], None), ALL, &[cookie, ("authorization", "Basic eDp5")], Some((Session, "s"))),
             (any(&[Jwt], None), ALL, &[cookie], None),
@@ -286,6 +304,29 @@ mod tests {
                 problems.finish().err().into_iter().flatten().map(|error| error.kind.code()).collect();
             assert_eq!(codes.first().copied(), expected, "{config:?}");
         }
+    }
+
+    #[test]
+    fn a_kind_that_is_not_configured_is_named_with_its_table() {
+        use CredentialKind::{ApiKey, Jwt, Session};
+        for (kind, alone, name, table) in [
+            (Session, Configured { session: true, ..Configured::default() }, "session", "session"),
+            (Jwt, Configured { jwt: true, ..Configured::default() }, "jwt", "jwt"),
+            (ApiKey, Configured { api_keys: true, ..Configured::default() }, "api-key", "api_keys"),
+        ] {
+            let faults = |configured: Configured| {
+                let mut problems = Problems::default();
+                Requirement::compile(&RequireConfig::One(kind), configured, "default.require", &mut problems);
+                problems.finish().err().into_iter().flatten().map(|error| error.kind).collect::<Vec<_>>()
+            };
+            assert_eq!(faults(alone), []);
+            assert!(alone.any(), "{kind:?}");
+            assert_eq!(
+                faults(Configured::default()),
+                [PolicyErrorKind::CredentialNotConfigured(name, table)]
+            );
+        }
+        assert!(!Configured::default().any());
     }
 
     #[test]

@@ -89,6 +89,7 @@ pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, V
         modes,
         development: deployment.development,
         keys: deployment.keys.clone(),
+        jwks: deployment.jwks.clone(),
         firewall,
         health,
         hosts,

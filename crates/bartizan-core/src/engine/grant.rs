@@ -78,6 +78,12 @@ impl Grant {
         self.context.is_websocket
     }
 
+    /// Says that the response is for this client alone: a handler has begun or ended a session, and its cookie will be
+    /// added to what [`respond`](Self::respond) gives.
+    pub fn make_personal(&mut self) {
+        self.context.is_personal = true;
+    }
+
     /// What is to be taken from the request before the handler sees it.
     pub fn request_edits(&self) -> RequestEdits<'_> {
         RequestEdits { grant: self }

@@ -4,11 +4,17 @@ use alloc::boxed::Box;
 
 use super::evaluation::{Evaluation, Stop};
 use crate::{
-    DenialCode, Entropy, HeaderPair, Reason, ResponseHeader, Trace, Verdict,
+    DenialCode, Entropy, HeaderPair, JWKS_PATH, Reason, ResponseHeader, Trace, Verdict,
     controls::{Finding, cors, firewall, firewall::Firewall, framing, host, https, isolation, websocket},
+    facts::Facts,
     path,
     policy::Mode,
 };
+
+/// Whether this is a GET of exactly `path`.
+fn is_get_of(facts: &Facts<'_>, path: &[u8]) -> bool {
+    facts.path == path && matches!(facts.method, b"GET" | b"HEAD")
+}
 
 impl<'r, H, E, T> Evaluation<'_, 'r, H, E, T>
 where
@@ -28,9 +34,7 @@ where
         self.judge_path()?;
 
         let facts = &self.facts;
-        if inner.health.as_deref().is_some_and(|health| health == facts.path)
-            && matches!(facts.method, b"GET" | b"HEAD")
-        {
+        if inner.health.as_deref().is_some_and(|health| is_get_of(facts, health)) {
             return Err(self.answer_health());
         }
         let authority = if let Some(authority) = inner.hosts.as_written(facts, self.way.host) {
@@ -68,6 +72,11 @@ where
             }
         }
         self.judge_cors()?;
+        if let Some(jwks) = &inner.jwks
+            && is_get_of(&self.facts, JWKS_PATH.as_bytes())
+        {
+            return Err(self.answer_jwks(jwks));
+        }
         self.judge_csrf()
     }
 
@@ -179,6 +188,18 @@ where
         let mut reply = self.engine.reply(200, &self.context);
         reply.prepare(self.engine.0.replies.text);
         reply.body = b"ok\n".as_slice().into();
+        Stop::Answered(reply)
+    }
+
+    /// Public keys are for everyone, and caches may keep them.
+    fn answer_jwks(&mut self, jwks: &str) -> Stop {
+        self.trace.note("jwks", Verdict::Answer, || "200 by itself: the public keys".into());
+        let mut reply = self.engine.reply(200, &self.context);
+        let replies = &self.engine.0.replies;
+        reply.leave_out(&[replies.no_store]);
+        reply.prepare(replies.for_minutes);
+        reply.prepare(replies.jwks);
+        reply.body = jwks.as_bytes().into();
         Stop::Answered(reply)
     }
 

@@ -63,6 +63,7 @@ struct Inner {
     modes: Modes,
     development: bool,
     keys: Option<Keys>,
+    jwks: Option<Box<str>>,
     firewall: Firewall,
     health: Option<Box<[u8]>>,
     hosts: Hosts,
@@ -151,6 +152,8 @@ struct Replies {
     no_store: crate::HeaderId,
     allow: crate::HeaderId,
     retry_after: crate::HeaderId,
+    jwks: crate::HeaderId,
+    for_minutes: crate::HeaderId,
 }
 
 impl Replies {
@@ -162,6 +165,8 @@ impl Replies {
             no_store: prepared.add(ResponseHeader::CacheControl, "no-store"),
             allow: prepared.add(ResponseHeader::Allow, &firewall.allow),
             retry_after: prepared.add(ResponseHeader::RetryAfter, "5"),
+            jwks: prepared.add(ResponseHeader::ContentType, "application/jwk-set+json"),
+            for_minutes: prepared.add(ResponseHeader::CacheControl, "public, max-age=300"),
         }
     }
 }
@@ -242,10 +247,17 @@ impl Engine {
         self.0.sessions.as_ref().map(Sessions::expired_cookie)
     }
 
-    /// The session that a request's `Cookie` header names, alive or not: for a handler of a route that requires none.
-    pub fn session_of(&self, cookies: &[u8]) -> Option<SessionKey> {
+    /// Whether the policy has sessions.
+    pub fn has_sessions(&self) -> bool {
+        self.0.sessions.is_some()
+    }
+
+    /// The session that the lines of a request's `Cookie` header name, alive or not: for a handler of a route that
+    /// requires none.
+    pub fn session_of<'r>(&self, cookies: impl Iterator<Item = &'r [u8]>) -> Option<SessionKey> {
         let name = self.0.sessions.as_ref()?.cookie_name().as_bytes();
-        let mut values = cookie::pairs(cookies).filter(|(found, _)| *found == name).map(|(_, value)| value);
+        let mut values =
+            cookies.flat_map(cookie::pairs).filter(|(found, _)| *found == name).map(|(_, value)| value);
         // Of two, one was planted.
         values.next().filter(|value| !value.is_empty() && values.next().is_none()).map(SessionKey::of)
     }
@@ -393,6 +405,7 @@ impl Context {
             isolation_read: false,
             isolation_suspect: false,
             is_websocket: false,
+            is_personal: false,
             edits: crate::decision::Edits::default(),
             seldom: None,
         }

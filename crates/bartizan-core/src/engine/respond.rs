@@ -277,7 +277,7 @@ impl Grant {
 
     /// Whether the response belongs to one client.
     fn is_personal(&self, seen: &Seen<'_>) -> bool {
-        self.verified.is_some() || seen.has_cookies || !seen.handoff.is_empty()
+        self.verified.is_some() || self.context.is_personal || seen.has_cookies || !seen.handoff.is_empty()
     }
 
     fn add_caching(&self, headers: &KindHeaders, seen: &Seen<'_>, edits: &mut ResponseEdits) {

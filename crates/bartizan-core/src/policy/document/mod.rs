@@ -129,7 +129,7 @@ pub fn load_and_build(
                 listen: Some(ASSUMED),
                 tls: policy.server.tls.is_some(),
                 development: draft.development,
-                keys: None,
+                ..Deployment::default()
             },
             vec![error],
         ),

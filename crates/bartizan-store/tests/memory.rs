@@ -1,0 +1,153 @@
+//! The store in memory does what every store must do, and stays bounded.
+
+use std::{sync::Arc, time::Duration};
+
+use bartizan_core::{
+    Timestamp, TokenDigest,
+    limit::{LimitKey, Quota, RuleId},
+    session::{Ending, NewSession, SessionKey, SessionRecord},
+};
+use bartizan_store::{
+    BoxFuture, MemoryLimits, MemoryStore, Store, StoreError,
+    conformance::{self, Place},
+};
+
+struct Memory(Arc<dyn Store>);
+
+impl Place for Memory {
+    fn store(&self) -> BoxFuture<'_, Arc<dyn Store>> {
+        Box::pin(std::future::ready(Arc::clone(&self.0)))
+    }
+
+    fn restart(&self) -> Option<BoxFuture<'_, ()>> {
+        None
+    }
+
+    fn forgets_by_itself(&self) -> bool {
+        false
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conforms() {
+    conformance::run(async || Memory(Arc::new(MemoryStore::new(MemoryLimits::default())))).await;
+}
+
+const NOW: Timestamp = Timestamp(1_800_000_000_000);
+const LIMITS: MemoryLimits = MemoryLimits { sessions: 1000, tokens: 1000, buckets: 6400 };
+
+fn at(milliseconds: u64) -> Timestamp {
+    Timestamp(NOW.0 + milliseconds)
+}
+
+fn key(number: u64) -> SessionKey {
+    SessionKey::of(&number.to_be_bytes())
+}
+
+/// A session of `subject` that ends at `expires`.
+fn session(number: u64, subject: &str, created: Timestamp, expires: Timestamp) -> NewSession {
+    let record = SessionRecord {
+        subject: subject.into(),
+        scopes: Vec::new(),
+        created,
+        touched: created,
+        idle: Duration::from_hours(1),
+        expires,
+    };
+    NewSession { key: key(number), record, replaces: None, most: None }
+}
+
+fn token(number: u64) -> TokenDigest {
+    TokenDigest(*key(number).as_bytes())
+}
+
+fn bucket(number: u64) -> LimitKey {
+    LimitKey::named(RuleId::named(&["flood"]), &[&number.to_be_bytes()])
+}
+
+#[tokio::test]
+async fn a_flood_of_logins_signs_nobody_out() {
+    let store = MemoryStore::new(LIMITS);
+    for number in 0..1000 {
+        let subject = if number < 3 { "alice" } else { "flood" };
+        store.begin(session(number, subject, NOW, at(60_000))).await.unwrap();
+    }
+    for number in 1000..1100 {
+        let refused = store.begin(session(number, "flood", NOW, at(60_000))).await;
+        assert!(matches!(refused, Err(StoreError::Full { limit: 1000, .. })), "{refused:?}");
+    }
+    assert_eq!(
+        store.begin(session(1000, "flood", NOW, at(60_000))).await.unwrap_err().to_string(),
+        "the store of sessions in memory is full: 1000 entries are alive; raise store.memory.sessions or use a store \
+         that is not in memory"
+    );
+    // What makes its own room may still begin, and what is refused has ended nothing.
+    let renewed = NewSession { replaces: Some(key(0)), ..session(2000, "alice", NOW, at(60_000)) };
+    assert_eq!(store.begin(renewed).await.unwrap(), 0);
+    let newest = NewSession { most: Some(3), ..session(2001, "alice", at(1), at(60_000)) };
+    assert_eq!(store.begin(newest).await.unwrap(), 1);
+    let bob = NewSession { most: Some(1), ..session(2002, "bob", at(1), at(60_000)) };
+    assert!(matches!(store.begin(bob).await, Err(StoreError::Full { .. })));
+    assert_eq!(store.sessions(Some("alice".into()), None, 10, at(1)).await.unwrap().sessions.len(), 3);
+    assert_eq!(store.sessions(Some("flood".into()), None, 1000, at(1)).await.unwrap().sessions.len(), 997);
+    // Whoever leaves makes room, and so does what has ended.
+    assert_eq!(store.end(Ending::One(key(500))).await.unwrap(), 1);
+    store.begin(session(2003, "bob", at(1), at(2))).await.unwrap();
+    for number in 3000..4000 {
+        store.begin(session(number, "carol", at(60_000), at(120_000))).await.unwrap();
+    }
+    assert_eq!(store.prune(at(200_000)).await.unwrap(), 1000);
+}
+
+#[tokio::test]
+async fn a_flood_of_tokens_lets_none_be_used_twice() {
+    let store = MemoryStore::new(LIMITS);
+    for number in 0..1000 {
+        assert!(store.consume(token(number), at(60_000), NOW).await.unwrap());
+    }
+    for number in 1000..1100 {
+        let refused = store.consume(token(number), at(60_000), NOW).await;
+        assert!(matches!(refused, Err(StoreError::Full { limit: 1000, .. })), "{refused:?}");
+    }
+    for number in 0..1000 {
+        assert!(!store.consume(token(number), at(60_000), at(1)).await.unwrap(), "{number}");
+    }
+    for number in 2000..3000 {
+        assert!(store.consume(token(number), at(120_000), at(60_000)).await.unwrap(), "{number}");
+    }
+    assert_eq!(store.prune(at(200_000)).await.unwrap(), 1000);
+}
+
+#[tokio::test]
+async fn a_flood_of_buckets_does_not_refill_one_that_was_drained() {
+    let store = MemoryStore::new(LIMITS);
+    let quota = Quota::new(1, Duration::from_mins(1), 10).unwrap();
+    for victim in 0..20 {
+        assert!(store.take(bucket(victim), quota, 10, NOW).await.unwrap().allowed);
+    }
+    for number in 100..40_100 {
+        assert!(store.take(bucket(number), quota, 1, NOW).await.unwrap().allowed);
+        // A look leaves nothing behind.
+        store.take(bucket(number + 1_000_000), quota, 0, NOW).await.unwrap();
+    }
+    for victim in 0..20 {
+        assert!(!store.take(bucket(victim), quota, 1, NOW).await.unwrap().allowed, "{victim} was forgotten");
+    }
+    let kept = store.prune(at(3_600_000)).await.unwrap();
+    assert!((6000..=6400).contains(&kept), "{kept}");
+}
+
+#[tokio::test]
+async fn a_store_that_nobody_prunes_stays_small() {
+    let store = MemoryStore::new(MemoryLimits::default());
+    let quota = Quota::new(1, Duration::from_secs(1), 1).unwrap();
+    // Of each, 1000 are alive at any time.
+    for number in 0..30_000 {
+        let (now, end) = (at(number), at(number + 1000));
+        store.begin(session(number, "alice", now, end)).await.unwrap();
+        assert!(store.consume(token(number), end, now).await.unwrap());
+        assert!(store.take(bucket(number), quota, 1, now).await.unwrap().allowed);
+    }
+    let kept = store.prune(Timestamp(u64::MAX / 4)).await.unwrap();
+    assert!(kept < 3 * 2000, "{kept} entries are kept for 3000 that are alive");
+}
