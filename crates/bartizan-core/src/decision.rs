@@ -7,11 +7,11 @@ use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 
 use crate::{
     Engine, Entropy, Reason, Reply, Scheme, Timestamp,
-    controls::cors::Sharing,
+    controls::{cors::Sharing, rate_limit::Counts},
     engine::Handoff,
     keys::Keys,
     limit::{LimitKey, Quota, Taken},
-    policy::CredentialKind,
+    policy::{CredentialKind, LimitStore},
     session::{Ending, NewSession, SessionKey, SessionRecord},
 };
 
@@ -128,6 +128,8 @@ pub enum Query {
         quota: Quota,
         /// How much; zero only looks.
         cost: u32,
+        /// Who counts.
+        store: LimitStore,
         /// The time.
         now: Timestamp,
     },
@@ -244,6 +246,8 @@ pub(crate) struct Seldom {
     pub(crate) connection: Vec<Box<[u8]>>,
     /// What mode `report` would have refused.
     pub(crate) reports: Vec<Reason>,
+    /// What came of counting the request against the rate limits.
+    pub(crate) counts: Counts,
     /// Whether the upstream may begin or end sessions, and with what.
     pub(crate) handoff: Option<Handoff>,
     /// Whose CSRF tokens a handler can have made.

@@ -139,6 +139,9 @@ denial_codes! {
     /// The upstream handed off a session where it may not, or not with the nonce of this request. The response goes on
     /// without it.
     HandoffRefused = "handoff.refused", 502, "session", "The service's answer cannot be accepted.", None;
+    /// More requests than a rate limit lets through (RFC 6585 §4).
+    RateLimited = "rate.limited", 429, "rate_limit", "Too many requests.",
+        Some("{} = { limit = ..., per = \"...\" }");
     /// The route needs a credential and there was none.
     AuthRequired = "auth.required", 401, "requirement", "Sign in to use this resource.",
         Some("[[route]] require = \"nothing\"");

@@ -7,6 +7,7 @@ use bartizan_core::{
     RequestHead, ResponseHead, Scheme, Step, Timestamp,
     csrf_token::{self, Binding},
     keys::{Keys, PERIOD},
+    limit::Taken,
     policy::{CredentialKind, PolicyInput, load_and_build},
     session::{SessionKey, SessionRecord},
 };
@@ -54,6 +55,7 @@ fn send(case: &Case) -> Result<Observed, String> {
         headers: request.headers.iter().map(|(name, value)| (name.as_bytes(), &value[..])),
     };
     let mut evaluation = engine.evaluate(&head, NOW, Counter(1));
+    let mut turns = 0..;
     loop {
         match evaluation.step() {
             Step::Need(Query::Principal(credential)) => {
@@ -64,6 +66,9 @@ fn send(case: &Case) -> Result<Observed, String> {
             }
             Step::Need(Query::Consume { .. }) => {
                 evaluation.supply(case.fresh.map_or(Answer::Unavailable, Answer::Fresh));
+            }
+            Step::Need(Query::Take { .. }) => {
+                evaluation.supply(taken(turns.next().and_then(|turn| case.taken(turn))));
             }
             Step::Need(query) => return Err(format!("the store is asked {query:?}")),
             Step::NeedForm { limit } => {
@@ -130,6 +135,18 @@ fn answer(case: &Case, asked: CredentialKind, now: Timestamp) -> Answer {
             }
         }
     }
+}
+
+/// What the case says came of taking from a bucket.
+fn taken(taken: Option<bartizan_corpus::Taken>) -> Answer {
+    taken.map_or(Answer::Unavailable, |taken| {
+        Answer::Taken(Taken {
+            allowed: taken.allowed,
+            remaining: taken.remaining,
+            retry_after: taken.retry_after,
+            reset_after: taken.reset_after,
+        })
+    })
 }
 
 fn word(kind: CredentialKind) -> &'static str {

@@ -214,7 +214,8 @@ fn a_handler_cannot_set_what_is_ours() {
     let grant = granted(&engine(true), "/page", &[]);
     let set = grant.csrf_token(NOW, Counter(9)).unwrap().set_cookie.unwrap();
     let headers = [(&b"content-type"[..], &b"text/html"[..]), (b"set-cookie", &set)];
-    let edits = grant.respond(ResponseHead { status: 200, headers: headers.into_iter() }, Timestamp(0), Counter(1));
+    let edits =
+        grant.respond(ResponseHead { status: 200, headers: headers.into_iter() }, Timestamp(0), Counter(1));
     assert_eq!((edits.set_cookies().len(), edits.dropped_cookies()), (0, 1));
 }
 

@@ -10,6 +10,7 @@ mod answers;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
+mod local_limits;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -23,6 +24,7 @@ mod store;
 pub use self::redis::{RedisConfig, RedisStore};
 pub use answers::{Answers, BoxFuture, NoStore, answer_by};
 pub use error::StoreError;
+pub use local_limits::WithLocalLimits;
 pub use memory::{MemoryLimits, MemoryStore};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresOptions, PostgresStore, PostgresUrlError};

@@ -4,7 +4,10 @@ use std::{
     convert::Infallible,
     fmt,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -13,6 +16,7 @@ use bartizan::session::{SessionKey, SessionRecord};
 use bartizan::{
     Answer, Answers, BartizanLayer, BoxFuture, ClientIp, CspNonce, DENIAL_TARGET, Deployment, Engine,
     OsClock, PeerAddr, Principal, Query, RequestBody, Scheme,
+    limit::Taken,
     policy::{CredentialKind, PolicyInput, load_and_build},
 };
 use bartizan_core::{
@@ -51,7 +55,7 @@ fn the_tower_layer_agrees() {
 async fn send(case: &Case) -> Result<Observed, String> {
     let Request::Head(head) = &case.request else { return Err("bytes are for a socket".into()) };
     let layer = BartizanLayer::for_any_body(build(case)?)
-        .store(CaseStore(case.answer.clone(), case.fresh))
+        .store(CaseStore { case: case.clone(), turns: AtomicUsize::new(0) })
         .scheme(match case.scheme {
             bartizan_corpus::Scheme::Http => Scheme::Http,
             bartizan_corpus::Scheme::Https => Scheme::Https,
@@ -186,11 +190,16 @@ impl Service<http::Request<RequestBody<Full<Bytes>>>> for Handler {
 }
 
 /// Answers what the case says.
-struct CaseStore(StoreAnswer, Option<bool>);
+struct CaseStore {
+    case: Case,
+    /// How often somebody took from a bucket.
+    turns: AtomicUsize,
+}
 
 impl Answers for CaseStore {
     fn answer(&self, query: Query) -> BoxFuture<'_, Answer> {
-        Box::pin(std::future::ready(match (query, &self.0) {
+        Box::pin(std::future::ready(match (query, &self.case.answer) {
+            (Query::Take { .. }, _) => taken(self.case.taken(self.turns.fetch_add(1, Ordering::Relaxed))),
             (Query::Principal(credential), StoreAnswer::Principal { subject, scopes, kind }) => {
                 if kind.as_deref().is_some_and(|kind| kind != word(credential.kind())) {
                     Answer::Unknown
@@ -211,11 +220,23 @@ impl Answers for CaseStore {
                     Answer::Session(SessionRecord::new(subject.as_str(), scopes, now, idle, absolute))
                 }
             }
-            (Query::Consume { .. }, _) => self.1.map_or(Answer::Unavailable, Answer::Fresh),
+            (Query::Consume { .. }, _) => self.case.fresh.map_or(Answer::Unavailable, Answer::Fresh),
             (_, StoreAnswer::Unknown) => Answer::Unknown,
             _ => Answer::Unavailable,
         }))
     }
+}
+
+/// What the case says came of taking from a bucket.
+fn taken(taken: Option<bartizan_corpus::Taken>) -> Answer {
+    taken.map_or(Answer::Unavailable, |taken| {
+        Answer::Taken(Taken {
+            allowed: taken.allowed,
+            remaining: taken.remaining,
+            retry_after: taken.retry_after,
+            reset_after: taken.reset_after,
+        })
+    })
 }
 
 fn word(kind: CredentialKind) -> &'static str {

@@ -63,6 +63,10 @@ pub struct Case {
     pub fresh: Option<bool>,
     /// Whether the deployment has keys to make tokens with; it has.
     pub keys: Option<bool>,
+    /// What the store answers to whoever takes from a rate limit's bucket, each time the next, the last for good.
+    /// Nothing where nothing is written.
+    #[serde(default)]
+    pub taken: Vec<Taken>,
     /// What must come of it.
     pub expect: Expect,
 }
@@ -133,6 +137,22 @@ pub struct PrincipalAnswer {
     pub scopes: Vec<String>,
     /// The kind of credential that is known; credentials of another kind are unknown.
     pub kind: Option<String>,
+}
+
+/// `taken = [{ allowed = false, remaining = 0, retry_after = 3, reset_after = 10.5 }]`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Taken {
+    /// Whether there was enough in the bucket.
+    pub allowed: bool,
+    /// How many are left in it.
+    pub remaining: u32,
+    /// How long until one more may come, in seconds; 0.
+    #[serde(default)]
+    pub retry_after: f64,
+    /// How long until the bucket is full again, in seconds; 0.
+    #[serde(default)]
+    pub reset_after: f64,
 }
 
 /// `[case.expect]`

@@ -10,6 +10,7 @@ use crate::{
         csrf::Csrf,
         firewall::Firewall,
         host::Hosts,
+        rate_limit::Limits,
         requirement::{Configured, Requirement},
         session::Sessions,
     },
@@ -22,7 +23,7 @@ use crate::{
     },
     origin::{OriginPattern, OriginSet},
     path::Findings,
-    policy::{CorsChoice, CorsConfig, Mode, Policy, RouteOptions, SecretProvider},
+    policy::{CorsChoice, CorsConfig, Mode, Policy, RateLimitChoice, RouteOptions, SecretProvider},
     route::Pattern,
 };
 
@@ -47,12 +48,14 @@ pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, V
     let common = Common::compile(policy, &public, &trusted, problems);
     // Once for its faults; what routes make of it is compiled with them.
     Cors::compile(&policy.cors, &origins, "cors", &mut prepared, problems);
+    let limits = Limits::compile(&policy.rate_limit, modes.rate_limit, &mut prepared, problems);
     let mut compiler = RuleCompiler {
         policy,
         origins: &origins,
         configured,
         common,
         modes,
+        limits,
         prepared: &mut prepared,
         problems,
     };
@@ -61,7 +64,9 @@ pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, V
         compiler.problems.error("default.require", None, PolicyErrorKind::DefaultRequirementMissing);
     }
     let (routes, rules) = compiler.compile_routes();
+    warn_of_uncounted(policy, configured, problems);
 
+    let counts = default_rules.limits.any() || rules.iter().any(|rules| rules.limits.any());
     let firewall = Firewall::compile(&policy.request, problems);
     let hosts = Hosts::compile(policy, &public, deployment, problems);
     let proxy = policy.proxy.as_ref().map(|config| Proxy::compile(config, problems));
@@ -102,6 +107,8 @@ pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, V
         sharing,
         configured,
         sessions,
+        counts,
+        failure_cost: policy.rate_limit.failure_cost.unwrap_or(5).into(),
         ambient_cookies: ambient_cookies.into_iter().map(|name| name.into_bytes().into()).collect(),
         cookies_over_https,
         cookies_over_http,
@@ -115,6 +122,22 @@ pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, V
     })
 }
 
+/// Rules for principals where nothing says who anybody is.
+fn warn_of_uncounted(policy: &Policy, configured: Configured, problems: &mut Problems) {
+    let routes = policy.route.iter().enumerate().filter(
+        |(_, route)| matches!(route.rate_limit, Some(RateLimitChoice::Rules(own)) if own.principal.is_some()),
+    );
+    let global = policy.rate_limit.principal.map(|_| "rate_limit.principal".to_owned());
+    for path in
+        global.into_iter().chain(routes.map(|(index, _)| format!("route[{index}].rate_limit.principal")))
+    {
+        if !configured.any() {
+            problems
+                .warn(path, "no credential is configured, so nobody is ever verified whom this could count");
+        }
+    }
+}
+
 fn modes(policy: &Policy) -> Modes {
     let mode = |own: Option<Mode>| own.or(policy.mode).unwrap_or_default();
     Modes {
@@ -126,6 +149,7 @@ fn modes(policy: &Policy) -> Modes {
         isolation: policy.isolation.mode.or(policy.mode).unwrap_or(Mode::Report),
         websocket: mode(policy.websocket.mode),
         cookies: mode(policy.cookies.mode),
+        rate_limit: mode(policy.rate_limit.mode),
     }
 }
 
@@ -276,6 +300,8 @@ struct RuleCompiler<'b> {
     configured: Configured,
     common: Common,
     modes: Modes,
+    /// Of `[rate_limit]`.
+    limits: Limits,
     prepared: &'b mut Prepared,
     problems: &'b mut Problems,
 }
@@ -288,7 +314,18 @@ impl RuleCompiler<'_> {
         }
         for (index, route) in self.policy.route.iter().enumerate().take(MOST_ROUTES as usize) {
             let at = format!("route[{index}]");
-            rules.push(self.compile_route(&route.options(), &at));
+            let mut compiled = self.compile_route(&route.options(), &at);
+            if let Some(choice) = &route.rate_limit {
+                compiled.limits = self.limits.on_route(
+                    choice,
+                    &route.pattern,
+                    &at,
+                    self.policy.rate_limit.store,
+                    self.prepared,
+                    self.problems,
+                );
+            }
+            rules.push(compiled);
             let pattern = Pattern::parse(&route.pattern, route.case_insensitive);
             let Some(pattern) = self.problems.check(format!("{at}.match"), &route.pattern, pattern) else {
                 continue;
@@ -374,6 +411,7 @@ impl RuleCompiler<'_> {
             pass_errors: options.pass_errors.unwrap_or(false),
             max_body: options.max_body.map_or(10 << 20, |size| size.0),
             forward_authorization: options.forward_authorization.unwrap_or(false),
+            limits: self.limits.clone(),
         }
     }
 

@@ -7,7 +7,7 @@ use super::{Engine, Handoff, csrf_token};
 use crate::{
     Answer, Credential, Decision, DenialCode, Entropy, Form, Grant, HeaderPair, Principal, Query, Reason,
     RequestHead, Step, Timestamp, Trace, Verdict,
-    controls::{Finding, cors, requirement, session::HandoffRoute},
+    controls::{Finding, cors, rate_limit::Whom, requirement, session::HandoffRoute},
     decision::{Context, Edits, Nonce, Verified},
     facts::{Facts, Names, list},
     forwarding::{self, Forwarded, Way},
@@ -34,7 +34,7 @@ pub struct Evaluation<'e, 'r, H, E, T> {
     handoff: Option<HandoffRoute>,
     stage: Stage,
     /// The answer to what was asked, where it has come.
-    given: Option<Answer>,
+    pub(super) given: Option<Answer>,
 }
 
 /// What is judged next. Each stage may ask, and goes on where the answer is at hand.
@@ -42,12 +42,22 @@ pub struct Evaluation<'e, 'r, H, E, T> {
 enum Stage {
     /// The head: firewall, host, HTTPS, CORS, where the request comes from.
     Head,
+    /// Whether to count the client's address.
+    Address,
+    /// What came of counting it.
+    AddressCounted,
     /// Whether to ask about a credential.
     Credential,
     /// Whose the credential of this kind is that was asked about.
     Answer(CredentialKind, Option<SessionKey>),
     /// The CSRF token.
     Token(Option<CredentialKind>),
+    /// The address was charged for a credential that is not valid.
+    FailureCharged,
+    /// Whether to count the principal.
+    Principal(Option<CredentialKind>),
+    /// What came of counting it.
+    PrincipalCounted(Option<CredentialKind>),
     /// What the route requires.
     Requirement(Option<CredentialKind>),
     /// Whether the token that is good once was used before: last, so that nothing that is refused uses it up.
@@ -161,6 +171,17 @@ where
             self.read();
             let needs_token = self.judge_head()?;
             self.token = needs_token.then(Box::default);
+            self.stage = Stage::Address;
+        }
+        if self.stage == Stage::Address {
+            let query = self.count(Whom::Address);
+            self.stage = if query.is_some() { Stage::AddressCounted } else { Stage::Credential };
+            if let Some(query) = query {
+                return Ok(Some(Step::Need(query)));
+            }
+        }
+        if self.stage == Stage::AddressCounted {
+            self.judge_count(Whom::Address)?;
             self.stage = Stage::Credential;
         }
         if self.stage == Stage::Credential {
@@ -172,14 +193,35 @@ where
             }
         }
         if let Stage::Answer(kind, session) = self.stage {
-            let principal = self.verify(kind)?;
+            let principal = match self.verify(kind) {
+                Ok(principal) => principal,
+                Err(stop) => {
+                    self.stage = Stage::FailureCharged;
+                    return self.charge_failure(&stop).map(|query| Some(Step::Need(query))).ok_or(stop);
+                }
+            };
             self.verified = principal.map(|principal| Box::new(Verified { principal, session }));
             self.stage = Stage::Token(Some(kind));
+        }
+        if self.stage == Stage::FailureCharged {
+            return Err(self.failure_charged());
         }
         if let Stage::Token(kind) = self.stage {
             if let Some(question) = self.judge_token()? {
                 return Ok(Some(question));
             }
+            self.stage = Stage::Principal(kind);
+        }
+        if let Stage::Principal(kind) = self.stage {
+            let query = self.count(Whom::Principal);
+            self.stage =
+                if query.is_some() { Stage::PrincipalCounted(kind) } else { Stage::Requirement(kind) };
+            if let Some(query) = query {
+                return Ok(Some(Step::Need(query)));
+            }
+        }
+        if let Stage::PrincipalCounted(kind) = self.stage {
+            self.judge_count(Whom::Principal)?;
             self.stage = Stage::Requirement(kind);
         }
         if let Stage::Requirement(kind) = self.stage {
@@ -203,7 +245,15 @@ where
     /// Answers [`Step::Need`]. An answer that was not asked for refuses the request.
     pub fn supply(&mut self, answer: Answer) {
         match self.stage {
-            Stage::Answer(..) | Stage::Used if self.given.is_none() => self.given = Some(answer),
+            Stage::AddressCounted
+            | Stage::Answer(..)
+            | Stage::FailureCharged
+            | Stage::PrincipalCounted(_)
+            | Stage::Used
+                if self.given.is_none() =>
+            {
+                self.given = Some(answer);
+            }
             _ => self.stage = Stage::Decided,
         }
     }

@@ -6,6 +6,7 @@ mod evaluation;
 mod grant;
 mod handoff;
 mod head_controls;
+mod limits;
 mod own_cookies;
 mod respond;
 
@@ -27,6 +28,7 @@ use crate::{
         csrf::Csrf,
         firewall::Firewall,
         host::Hosts,
+        rate_limit::Limits,
         requirement::{Configured, Requirement},
         session::{BegunSession, Sessions},
     },
@@ -78,6 +80,10 @@ struct Inner {
     sharing: Shared,
     configured: Configured,
     sessions: Option<Sessions>,
+    /// Whether any route counts requests.
+    counts: bool,
+    /// How many requests more a credential that is not valid counts as.
+    failure_cost: u32,
     ambient_cookies: Vec<Box<[u8]>>,
     cookies_over_https: CookieRules,
     cookies_over_http: CookieRules,
@@ -121,6 +127,7 @@ struct Modes {
     isolation: Mode,
     websocket: Mode,
     cookies: Mode,
+    rate_limit: Mode,
 }
 
 /// What holds on one route.
@@ -137,6 +144,7 @@ struct Rules {
     pass_errors: bool,
     max_body: u64,
     forward_authorization: bool,
+    limits: Limits,
 }
 
 /// The finished `Vary` headers.
@@ -237,7 +245,8 @@ impl Engine {
         T: Trace,
     {
         // Reading a clock costs, and most policies' decisions do not depend on it.
-        let now = if self.0.configured.any() || self.0.keys.is_some() { clock.now() } else { Timestamp(0) };
+        let reads_clock = self.0.configured.any() || self.0.keys.is_some() || self.0.counts;
+        let now = if reads_clock { clock.now() } else { Timestamp(0) };
         Evaluation::new(self, head, now, entropy, trace)
     }
 
@@ -304,6 +313,7 @@ impl Engine {
             ("websocket", modes.websocket),
             ("isolation", modes.isolation),
             ("cookies", modes.cookies),
+            ("rate_limit", modes.rate_limit),
         ]
         .into_iter()
     }
@@ -393,6 +403,7 @@ impl Engine {
         });
         // Ours are never to be kept, whatever the policy says of headers: they are about this request alone.
         reply.prepare(self.0.replies.no_store);
+        self.tell_counts(context, &mut reply);
         reply
     }
 

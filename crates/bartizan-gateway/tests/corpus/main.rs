@@ -18,6 +18,7 @@ use bartizan_core::{
     Answer, Clock as _, Deployment, Entropy, Principal, Query, Timestamp,
     csrf_token::{self, Binding},
     keys::{Keys, PERIOD},
+    limit::Taken,
     policy::{CredentialKind, PolicyInput, load_and_build},
     session::{SessionKey, SessionRecord},
 };
@@ -65,7 +66,7 @@ impl Bench {
 
     fn send(&mut self, case: &Case) -> Result<Observed, String> {
         let gateway = self.gateway(case)?;
-        *self.store.0.lock().unwrap() = Some((case.answer.clone(), case.fresh));
+        *self.store.0.lock().unwrap() = Some(Current { case: case.clone(), turns: 0 });
         self.log.take();
         self.upstream.answer_with(&case.response);
 
@@ -204,12 +205,19 @@ fn handled(request: Message) -> Handled {
 
 /// Answers what the current case says.
 #[derive(Default)]
-struct CaseStore(Mutex<Option<(StoreAnswer, Option<bool>)>>);
+struct CaseStore(Mutex<Option<Current>>);
+
+struct Current {
+    case: Case,
+    /// How often somebody took from a bucket.
+    turns: usize,
+}
 
 impl Answers for CaseStore {
     fn answer(&self, query: Query) -> BoxFuture<'_, Answer> {
-        let case = self.0.lock().unwrap();
-        let answer = match (query, case.as_ref().map(|(answer, _)| answer)) {
+        let mut current = self.0.lock().unwrap();
+        let answer = match (query, current.as_ref().map(|current| &current.case.answer)) {
+            (Query::Take { .. }, _) => taken(current.as_mut().and_then(Current::take)),
             (Query::Principal(credential), Some(StoreAnswer::Principal { subject, scopes, kind })) => {
                 if kind.as_deref().is_some_and(|kind| kind != word(credential.kind())) {
                     Answer::Unknown
@@ -234,7 +242,7 @@ impl Answers for CaseStore {
                 Answer::Done
             }
             (Query::Consume { .. }, _) => {
-                let fresh = case.as_ref().and_then(|(_, fresh)| *fresh);
+                let fresh = current.as_ref().and_then(|current| current.case.fresh);
                 fresh.map_or(Answer::Unavailable, Answer::Fresh)
             }
             (_, Some(StoreAnswer::Unknown)) => Answer::Unknown,
@@ -242,6 +250,25 @@ impl Answers for CaseStore {
         };
         Box::pin(std::future::ready(answer))
     }
+}
+
+impl Current {
+    fn take(&mut self) -> Option<bartizan_corpus::Taken> {
+        self.turns += 1;
+        self.case.taken(self.turns - 1)
+    }
+}
+
+/// What the case says came of taking from a bucket.
+fn taken(taken: Option<bartizan_corpus::Taken>) -> Answer {
+    taken.map_or(Answer::Unavailable, |taken| {
+        Answer::Taken(Taken {
+            allowed: taken.allowed,
+            remaining: taken.remaining,
+            retry_after: taken.retry_after,
+            reset_after: taken.reset_after,
+        })
+    })
 }
 
 fn word(kind: CredentialKind) -> &'static str {

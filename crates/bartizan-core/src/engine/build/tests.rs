@@ -49,6 +49,10 @@ fn a_fault_is_told_once_and_where_it_was_written() {
         ("csrf.field = ''", &["csrf.field policy.field"]),
         ("cookies.mode = 'report'", &["cookies.mode policy.mode"]),
         (
+            "rate_limit.address = { limit = 0, per = '1s' }\nroute = [{ match = '* /a', rate_limit = { principal = { limit = 1, per = '33d' } } }]",
+            &["rate_limit.address.limit policy.value", "route[0].rate_limit.principal policy.value"],
+        ),
+        (
             "cors.methods = ['get']\ndefault.cors = { methods = ['GET'] }\nroute = [{ match = '* /a', cors = { max_age = '1h' } }, { match = '* /b', cors = { headers = ['*'] } }]",
             &["cors.methods[0] policy.method", "route[1].cors.headers[0] policy.header"],
         ),
@@ -72,6 +76,10 @@ fn what_is_probably_not_meant_is_warned_of() {
             &["route[0].match"],
         ),
         ("proxy.forwarded.for = 'x-forwarded-for'", &["proxy.forwarded"]),
+        (
+            "rate_limit.principal = { limit = 1, per = '1s' }\nroute = [{ match = '* /a', rate_limit.principal = { limit = 1, per = '1s' } }]",
+            &["rate_limit.principal", "route[0].rate_limit.principal"],
+        ),
     ] {
         assert_eq!(problems(policy).unwrap(), expected, "{policy}");
     }
