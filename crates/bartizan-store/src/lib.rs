@@ -13,6 +13,8 @@ mod error;
 mod memory;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod store;
 
 #[cfg(feature = "redis")]
@@ -20,4 +22,6 @@ pub use self::redis::{RedisConfig, RedisStore};
 pub use answers::{Answers, BoxFuture, NoStore, answer_by};
 pub use error::StoreError;
 pub use memory::{MemoryLimits, MemoryStore};
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteStore;
 pub use store::{ListedSession, SessionPage, Store};

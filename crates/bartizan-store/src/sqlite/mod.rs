@@ -1,0 +1,182 @@
+//! The store in one SQLite file.
+
+mod failure;
+mod limits;
+mod open;
+mod sessions;
+mod tokens;
+mod writer;
+
+use std::{path::Path, time::Duration};
+
+use bartizan_core::{
+    Answer, Query, Timestamp, TokenDigest,
+    limit::{LimitKey, Quota, Taken},
+    session::{Ending, NewSession, SessionKey, SessionRecord},
+};
+use sqlx::SqlitePool;
+
+use self::{failure::Failure, writer::Writer};
+use crate::{Answers, BoxFuture, SessionPage, Store, StoreError, answer_by};
+
+/// How long a step may take by default.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How many things are forgotten in one step of pruning, so that others get their turn in between.
+const PRUNED_AT_ONCE: u64 = 1000;
+
+/// Keeps everything in one SQLite file, for one machine: any number of processes on it may share the file.
+///
+/// What was acknowledged is on the disk (`synchronous = FULL`, write-ahead log); what waits meanwhile is written
+/// together with one sync of the disk. Reads go on during writes.
+///
+/// The file is made with the mode 0600. SQLite keeps two more beside it, `-wal` and `-shm`, which belong to it: a copy
+/// for keeping is made by `sqlite3 FILE '.backup COPY'`, not by `cp`.
+///
+/// ```
+/// use bartizan_core::{Timestamp, TokenDigest};
+/// use bartizan_store::{SqliteStore, Store};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("bartizan.sqlite");
+/// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+/// # runtime.block_on(async {
+/// let store = SqliteStore::open(&path).await?;
+/// let (token, until, now) = (TokenDigest([7; 32]), Timestamp(2000), Timestamp(1000));
+/// assert!(store.consume(token, until, now).await?);
+/// drop(store);
+///
+/// let store = SqliteStore::open(&path).await?;
+/// assert!(!store.consume(token, until, now).await?);
+/// # Ok::<(), bartizan_store::StoreError>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct SqliteStore {
+    /// For messages.
+    what: Box<str>,
+    writer: Writer,
+    readers: SqlitePool,
+    timeout: Duration,
+}
+
+impl SqliteStore {
+    /// Opens the file, or makes it. Its folder must be there, and writable. Within a tokio runtime that lives as long
+    /// as the store. A step may take 5 s.
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        Self::open_with_timeout(path, TIMEOUT).await
+    }
+
+    /// The same, where a step may take so long.
+    pub async fn open_with_timeout(path: impl AsRef<Path>, timeout: Duration) -> Result<Self, StoreError> {
+        let what = format!("the SQLite file {}", path.as_ref().display()).into_boxed_str();
+        match open::open(path.as_ref(), timeout).await {
+            Ok((writer, readers)) => Ok(Self { what, writer, readers, timeout }),
+            Err(failure) => Err(failure.of(&what, timeout)),
+        }
+    }
+
+    async fn read<T>(&self, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
+        let outcome = match tokio::time::timeout(self.timeout, work).await {
+            Ok(outcome) => outcome.map_err(Failure::from),
+            Err(_) => Err(Failure::Slow),
+        };
+        outcome.map_err(|failure| failure.of(&self.what, self.timeout))
+    }
+
+    async fn write<S: writer::Step>(&self, step: S) -> Result<S::Output, StoreError> {
+        let outcome = match tokio::time::timeout(self.timeout, self.writer.write(step)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Failure::Slow),
+        };
+        outcome.map_err(|failure| failure.of(&self.what, self.timeout))
+    }
+}
+
+impl Answers for SqliteStore {
+    fn answer(&self, query: Query) -> BoxFuture<'_, Answer> {
+        Box::pin(answer_by(self, query))
+    }
+}
+
+impl Store for SqliteStore {
+    fn session(
+        &self,
+        key: SessionKey,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<SessionRecord>, StoreError>> {
+        Box::pin(async move {
+            let found = self.read(sessions::find(&self.readers, key)).await?;
+            match found.filter(|record| record.is_alive(now)) {
+                Some(record) if record.is_stale(now) => self.write(sessions::Touch { key, now }).await,
+                found => Ok(found),
+            }
+        })
+    }
+
+    fn begin(&self, new: NewSession) -> BoxFuture<'_, Result<u32, StoreError>> {
+        Box::pin(self.write(sessions::Begin(new)))
+    }
+
+    fn end(&self, ending: Ending) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(self.write(sessions::End(ending)))
+    }
+
+    fn sessions(
+        &self,
+        subject: Option<Box<str>>,
+        after: Option<SessionKey>,
+        most: u32,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<SessionPage, StoreError>> {
+        Box::pin(async move {
+            self.read(sessions::page(&self.readers, subject.as_deref(), after, most.clamp(1, 1000), now))
+                .await
+        })
+    }
+
+    fn consume(
+        &self,
+        token: TokenDigest,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move { Ok(now < until && self.write(tokens::Consume { token, until, now }).await?) })
+    }
+
+    fn take(
+        &self,
+        key: LimitKey,
+        quota: Quota,
+        cost: u32,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Taken, StoreError>> {
+        Box::pin(self.write(limits::Take { key, quota, cost, now }))
+    }
+
+    fn prune(&self, now: Timestamp) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(async move {
+            let mut pruned = 0;
+            loop {
+                let sessions = self.write(sessions::Prune(now)).await?;
+                let tokens = self.write(tokens::Prune(now)).await?;
+                pruned += sessions + tokens;
+                if sessions.max(tokens) < PRUNED_AT_ONCE {
+                    break;
+                }
+            }
+            let mut next = Some(Vec::new());
+            while let Some(after) = next {
+                let buckets;
+                (buckets, next) = self.write(limits::Prune { after, now }).await?;
+                pruned += buckets;
+            }
+            Ok(pruned)
+        })
+    }
+}
+
+/// SQLite's integers are signed; what is beyond them is as far away as they go.
+fn integer(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
