@@ -232,9 +232,11 @@ async fn a_server_that_refused_meanwhile_is_asked_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_that_loses_a_node_or_all_fails_in_time_and_recovers() {
     let Some(mut cluster) = RedisCluster::start() else { return };
-    let store = connect(&RedisConfig::cluster(cluster.urls())).await;
+    let mut config = RedisConfig::cluster(cluster.urls());
+    config.timeout = Duration::from_millis(500);
+    let store = connect(&config).await;
     store.begin(session(key(1), "alice")).await.unwrap();
-    for dead in [0..1, 1..2, 2..3, 0..3] {
+    for dead in [0..1, 0..3] {
         cluster.nodes()[dead.clone()].iter_mut().for_each(Redis::kill);
         until_async("nodes that are away to be noticed", RECOVERY, async || {
             let answers = ask_everything(&store).await;
@@ -247,16 +249,14 @@ async fn a_cluster_that_loses_a_node_or_all_fails_in_time_and_recovers() {
         until_everything_is_answered(&store).await;
         assert!(store.session(key(1), NOW).await.unwrap().is_some());
     }
-    for node in 0..3 {
-        cluster.nodes()[node].freeze();
-        until_async("a node that stands still to be noticed", RECOVERY, async || {
-            ask_everything(&store).await.iter().all(Result::is_err).then_some(())
-        })
-        .await;
-        cluster.nodes()[node].thaw();
-        cluster.wait_until_whole();
-        until_everything_is_answered(&store).await;
-    }
+    cluster.nodes()[1].freeze();
+    until_async("a node that stands still to be noticed", RECOVERY, async || {
+        ask_everything(&store).await.iter().all(Result::is_err).then_some(())
+    })
+    .await;
+    cluster.nodes()[1].thaw();
+    cluster.wait_until_whole();
+    until_everything_is_answered(&store).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
