@@ -12,6 +12,7 @@ pub mod conformance;
 mod error;
 mod local_limits;
 mod memory;
+mod open;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "redis")]
@@ -26,6 +27,7 @@ pub use answers::{Answers, BoxFuture, NoStore, answer_by};
 pub use error::StoreError;
 pub use local_limits::WithLocalLimits;
 pub use memory::{MemoryLimits, MemoryStore};
+pub use open::{StoreOptions, open};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresOptions, PostgresStore, PostgresUrlError};
 #[cfg(feature = "sqlite")]

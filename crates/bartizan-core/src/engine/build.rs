@@ -2,7 +2,7 @@
 
 use alloc::{borrow::ToOwned as _, boxed::Box, format, string::String, vec::Vec};
 
-use super::{Inner, Modes, OwnCookies, Replies, Rules, TokenRules, Vary};
+use super::{Inner, Modes, OwnCookies, Replies, Rules, TokenRules, Vary, store};
 use crate::{
     Deployment, PolicyError, PolicyErrorKind, ResponseHeader,
     controls::{
@@ -23,7 +23,7 @@ use crate::{
     },
     origin::{OriginPattern, OriginSet},
     path::Findings,
-    policy::{CorsChoice, CorsConfig, Mode, Policy, RateLimitChoice, RouteOptions, SecretProvider},
+    policy::{CorsChoice, CorsConfig, Mode, Policy, RateLimitChoice, RouteOptions},
     route::Pattern,
 };
 
@@ -71,7 +71,8 @@ pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, V
     let hosts = Hosts::compile(policy, &public, deployment, problems);
     let proxy = policy.proxy.as_ref().map(|config| Proxy::compile(config, problems));
     https_is_reachable(policy, &public, deployment, problems);
-    secrets_are_references(policy, deployment, problems);
+    store::check(policy, problems);
+    store::secrets_are_references(policy, deployment, problems);
     let is_insecure = is_insecure(&public);
     let own_cookies = OwnCookies::new(!is_insecure);
     let sessions = policy.session.as_ref().map(|config| Sessions::compile(config, own_cookies, problems));
@@ -225,21 +226,6 @@ fn https_is_reachable(
     if let (Some(index), Some(_), false, false) = (index, deployment.listen, deployment.tls, names_proto) {
         let text = policy.origin.public.get(index).map(String::as_str);
         problems.error(format!("origin.public[{index}]"), text, PolicyErrorKind::HttpsUnreachable);
-    }
-}
-
-fn secrets_are_references(policy: &Policy, deployment: &Deployment, problems: &mut Problems) {
-    let tls = policy.server.tls.as_ref();
-    for (path, secret) in [
-        ("server.upstream_token", policy.server.upstream_token.as_ref()),
-        ("server.tls.certificate", tls.map(|tls| &tls.certificate)),
-        ("server.tls.key", tls.map(|tls| &tls.key)),
-    ] {
-        if secret.is_some_and(|secret| secret.provider() == SecretProvider::Literal)
-            && !deployment.development
-        {
-            problems.error(path, None, PolicyErrorKind::SecretLiteral);
-        }
     }
 }
 

@@ -9,6 +9,7 @@ mod head_controls;
 mod limits;
 mod own_cookies;
 mod respond;
+mod store;
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
