@@ -388,7 +388,7 @@ mod tests {
             (&[(&format!("{}{TOKEN}", "x: y\r\n".repeat(8)), "abc")], Field::Malformed),
             // A later fault condemns the whole form.
             (&[(TOKEN, "abc"), ("no header", "")], Field::Malformed),
-            (&[(TOKEN, "abc\r\n--XXX")], Field::Malformed),
+            (&[(TOKEN, "abc\r\n--XXY")], Field::Malformed),
             (&[(TOKEN, "--XX\r\n")], Field::Malformed),
         ] {
             let body = parts(fields);
@@ -417,7 +417,7 @@ mod tests {
             (format!("preamble\r\n{part}\r\n--XX--"), Field::Malformed, Field::Malformed),
             (format!("\r\n{part}\r\n--XX--"), Field::Malformed, Field::Malformed),
             (format!("{part}\n--XX--").replace("\r\n", "\n"), Field::Malformed, Field::Absent),
-            (format!("--XXX{}", &part[4..]), Field::Malformed, Field::Malformed),
+            (format!("--XXY{}", &part[4..]), Field::Malformed, Field::Malformed),
         ] {
             for (truncated, expected) in [(false, whole), (true, cut_off)] {
                 assert_eq!(look(TYPE, &form(&body, truncated)), expected, "{body} {truncated}");

@@ -244,7 +244,11 @@ fn steps(
         };
         steps.push(step.to_owned());
         match surface(step) {
-            Some(Reply::Form(body)) => evaluation.supply_form(Form { body: body.into(), truncated: false }),
+            Some(Reply::Forms(bodies)) => {
+                for body in bodies {
+                    evaluation.supply_form(Form { body: body.into(), truncated: false });
+                }
+            }
             Some(Reply::Answer(answer)) => evaluation.supply(answer),
             None => {}
         }
@@ -253,7 +257,7 @@ fn steps(
 }
 
 enum Reply {
-    Form(String),
+    Forms(Vec<String>),
     Answer(Answer),
 }
 
@@ -265,11 +269,13 @@ fn a_surface_that_makes_a_mistake_lets_nothing_through() {
     let cookie = ("cookie", &*cookie);
     let header = [cookie, ("x-csrf-token", &*token)];
     let body = format!("csrf_token={token}");
-    let form = || Some(Reply::Form(body.clone()));
+    let form = || Some(Reply::Forms(vec![body.clone()]));
 
     assert_eq!(steps("/transfer", &[cookie, FORM], |_| form()), ["form", "allowed"]);
-    // It does not answer, or something else.
+    // It does not answer, or twice, or something else.
     assert_eq!(steps("/transfer", &[cookie, FORM], |_| None), ["form", "csrf.token-missing"]);
+    let twice = |_: &str| Some(Reply::Forms(vec![String::new(), body.clone()]));
+    assert_eq!(steps("/transfer", &[cookie, FORM], twice), ["form", "store.unavailable"]);
     let done = |_: &str| Some(Reply::Answer(Answer::Fresh(true)));
     assert_eq!(steps("/transfer", &[cookie, FORM], done), ["form", "store.unavailable"]);
 
