@@ -10,6 +10,7 @@ mod answers;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
+mod local_limits;
 mod memory;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -17,6 +18,7 @@ mod store;
 
 pub use answers::{Answers, BoxFuture, NoStore, answer_by};
 pub use error::StoreError;
+pub use local_limits::WithLocalLimits;
 pub use memory::{MemoryLimits, MemoryStore};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
