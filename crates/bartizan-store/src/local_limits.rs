@@ -91,16 +91,14 @@ impl<A: Answers> WithLocalLimits<A> {
         if !self.outage.lets_ask(now) {
             return None;
         }
-        match within(self.deadline, self.inner.answer(query)).await {
-            Some(answer @ Answer::Taken(_)) => {
-                self.outage.end();
-                Some(answer)
-            }
-            _ => {
-                self.outage.begin(now);
-                None
-            }
+        let answer = within(self.deadline, self.inner.answer(query)).await;
+        let counted = answer.filter(|answer| matches!(answer, Answer::Taken(_)));
+        if counted.is_some() {
+            self.outage.end();
+        } else {
+            self.outage.begin(now);
         }
+        counted
     }
 }
 
