@@ -11,6 +11,7 @@ mod answers;
 pub mod conformance;
 mod error;
 mod memory;
+mod open;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod store;
@@ -18,6 +19,7 @@ mod store;
 pub use answers::{Answers, BoxFuture, NoStore, answer_by};
 pub use error::StoreError;
 pub use memory::{MemoryLimits, MemoryStore};
+pub use open::{StoreOptions, open};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 pub use store::{ListedSession, SessionPage, Store};

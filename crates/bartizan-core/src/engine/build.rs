@@ -2,7 +2,7 @@
 
 use alloc::{borrow::ToOwned as _, boxed::Box, format, string::String, vec::Vec};
 
-use super::{Inner, Modes, Replies, Rules, Vary};
+use super::{Inner, Modes, Replies, Rules, Vary, store};
 use crate::{
     Deployment, PolicyError, PolicyErrorKind, ResponseHeader,
     controls::{
@@ -22,7 +22,7 @@ use crate::{
     },
     origin::{OriginPattern, OriginSet},
     path::Findings,
-    policy::{CorsChoice, CorsConfig, Mode, Policy, RouteOptions, SecretProvider},
+    policy::{CorsChoice, CorsConfig, Mode, Policy, RouteOptions},
     route::Pattern,
 };
 
@@ -66,7 +66,8 @@ pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, V
     let hosts = Hosts::compile(policy, &public, deployment, problems);
     let proxy = policy.proxy.as_ref().map(|config| Proxy::compile(config, problems));
     https_is_reachable(policy, &public, deployment, problems);
-    secrets_are_references(policy, deployment, problems);
+    store::check(policy, problems);
+    store::secrets_are_references(policy, deployment, problems);
     let is_insecure = is_insecure(&public);
     let sessions = policy.session.as_ref().map(|config| Sessions::compile(config, !is_insecure, problems));
     let owned = sessions.iter().map(|sessions| sessions.cookie_name().into()).collect();
@@ -192,21 +193,6 @@ fn https_is_reachable(
     if let (Some(index), Some(_), false, false) = (index, deployment.listen, deployment.tls, names_proto) {
         let text = policy.origin.public.get(index).map(String::as_str);
         problems.error(format!("origin.public[{index}]"), text, PolicyErrorKind::HttpsUnreachable);
-    }
-}
-
-fn secrets_are_references(policy: &Policy, deployment: &Deployment, problems: &mut Problems) {
-    let tls = policy.server.tls.as_ref();
-    for (path, secret) in [
-        ("server.upstream_token", policy.server.upstream_token.as_ref()),
-        ("server.tls.certificate", tls.map(|tls| &tls.certificate)),
-        ("server.tls.key", tls.map(|tls| &tls.key)),
-    ] {
-        if secret.is_some_and(|secret| secret.provider() == SecretProvider::Literal)
-            && !deployment.development
-        {
-            problems.error(path, None, PolicyErrorKind::SecretLiteral);
-        }
     }
 }
 

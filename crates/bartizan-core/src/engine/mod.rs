@@ -6,6 +6,7 @@ mod grant;
 mod handoff;
 mod head_controls;
 mod respond;
+mod store;
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 

@@ -6,6 +6,7 @@
 
 pub mod document;
 mod options;
+mod store;
 mod values;
 
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
@@ -21,6 +22,7 @@ pub use options::{
     CorsChoice, CorsConfig, CredentialKind, CrossSite, CspConfig, CspPreset, CsrfChoice, Directives,
     Relaxation, RequireConfig, RouteConfig, RouteOptions,
 };
+pub use store::{StoreConfig, StoreKind, StoreUrl};
 pub use values::{ByteSize, Duration, InvalidValue, SecretProvider, SecretRef};
 
 /// One whole policy, as written.
@@ -71,6 +73,9 @@ pub struct Policy {
     /// Sessions. Writing this table makes `session` a credential that routes can require.
     #[serde(default)]
     pub session: Option<SessionConfig>,
+    /// Where state is kept.
+    #[serde(default)]
+    pub store: Option<StoreConfig>,
     /// Tokens. Writing this table makes `jwt` a credential that routes can require.
     #[serde(default)]
     pub jwt: Option<JwtConfig>,

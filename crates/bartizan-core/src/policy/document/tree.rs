@@ -11,7 +11,7 @@ use alloc::{
 };
 use core::{fmt, ops::Range};
 
-use crate::policy::SecretRef;
+use crate::policy::{SecretRef, store};
 
 /// A value, and where it was written.
 ///
@@ -153,6 +153,11 @@ impl Node {
             }
             Value::Table(_) => return None,
         })
+    }
+
+    /// Whether this is a URL with a password in it.
+    pub(super) fn has_password(&self) -> bool {
+        matches!(&self.value, Value::String(text) if store::has_password(text))
     }
 
     /// The node that `path` leads to.
