@@ -123,6 +123,7 @@ impl Node {
     /// The value as a person may see it; `None` for tables, long arrays of them, and what is hidden.
     pub(super) fn shown(&self) -> Option<String> {
         match &self.value {
+            Value::String(_) if self.hidden && self.has_password() => Some("[hidden]".to_owned()),
             // A reference to a secret may be shown, a secret may not.
             Value::String(text) if self.hidden => Some(
                 SecretRef::parse(text).map_or_else(|_| "[hidden]".to_owned(), |secret| secret.to_string()),
