@@ -116,7 +116,7 @@ fn serve(source: &Source, profile: Option<&str>, loaded: &mut Loaded) -> Result<
     let mut store =
         url.as_ref().map(|url| OpenStore::open(url, secrets.store_password.clone())).transpose()?;
     let (keys, kept_in) = keys::read(&secrets, url.as_ref())?;
-    loaded.use_keys(keys).map_err(StartError::Policy)?;
+    loaded.use_keys(keys.clone()).map_err(StartError::Policy)?;
 
     let mut config = GatewayConfig::new(&loaded.document.policy, loaded.engine.clone())?;
     if let Some(token) = secrets.upstream_token {
@@ -124,6 +124,9 @@ fn serve(source: &Source, profile: Option<&str>, loaded: &mut Loaded) -> Result<
     }
     if let Some(store) = &store {
         config = config.store(Arc::clone(store.store()) as Arc<dyn Answers>);
+    }
+    if loaded.document.policy.session.is_some() {
+        config = config.assertions(keys, &loaded.issuer());
     }
     let bound = Gateway::bind(config)?;
 
