@@ -3,6 +3,10 @@
 use std::{fmt, sync::Arc};
 
 use bartizan_core::policy::{StoreKind, StoreUrl};
+#[cfg(any(feature = "postgres", feature = "redis"))]
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+#[cfg(any(feature = "postgres", feature = "redis"))]
+use secrecy::ExposeSecret as _;
 use secrecy::SecretString;
 
 #[cfg(feature = "sqlite")]
@@ -36,6 +40,20 @@ impl StoreOptions {
         self.password = Some(password);
         self
     }
+
+    /// The URL as drivers take it, with the password in it.
+    #[cfg(any(feature = "postgres", feature = "redis"))]
+    fn with_password(&self) -> SecretString {
+        let url = self.url.as_str();
+        let (Some(password), Some((scheme, rest))) = (&self.password, url.split_once("://")) else {
+            return url.into();
+        };
+        let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let user = rest[..authority].rfind('@').unwrap_or(0);
+        let password = utf8_percent_encode(password.expose_secret(), NON_ALPHANUMERIC);
+        let host = rest[user..].trim_start_matches('@');
+        format!("{scheme}://{}:{password}@{host}", &rest[..user]).into()
+    }
 }
 
 impl fmt::Debug for StoreOptions {
@@ -57,7 +75,21 @@ pub async fn open(options: &StoreOptions) -> Result<Arc<dyn Store>, StoreError> 
         StoreKind::Sqlite => Ok(Arc::new(SqliteStore::open(url.path().unwrap_or_default()).await?)),
         #[cfg(not(feature = "sqlite"))]
         StoreKind::Sqlite => Err(StoreError::NotBuilt { what: "SQLite", feature: "sqlite" }),
+        #[cfg(feature = "postgres")]
+        StoreKind::Postgres => {
+            let place = || url.to_string();
+            let postgres = crate::PostgresOptions::new(options.with_password().expose_secret())
+                .map_err(|error| StoreError::Unavailable { what: place(), source: error.into() })?;
+            Ok(Arc::new(crate::PostgresStore::connect(postgres).await?))
+        }
+        #[cfg(not(feature = "postgres"))]
         StoreKind::Postgres => Err(StoreError::NotBuilt { what: "Postgres", feature: "postgres" }),
+        #[cfg(feature = "redis")]
+        StoreKind::Redis => {
+            let redis = crate::RedisConfig::server(options.with_password());
+            Ok(Arc::new(crate::RedisStore::connect(&redis).await?))
+        }
+        #[cfg(not(feature = "redis"))]
         StoreKind::Redis => Err(StoreError::NotBuilt { what: "Redis", feature: "redis" }),
         other => Err(StoreError::Foreign {
             what: url.to_string(),
@@ -72,6 +104,19 @@ mod tests {
 
     async fn opened(url: &str) -> Result<Arc<dyn Store>, StoreError> {
         open(&StoreOptions::new(StoreUrl::parse(url).unwrap())).await
+    }
+
+    #[cfg(any(feature = "postgres", feature = "redis"))]
+    #[test]
+    fn a_password_is_encoded_into_the_url() {
+        for (url, expected) in [
+            ("postgres://app@db.internal/app", "postgres://app:p%40%2F%3Aw@db.internal/app"),
+            ("redis://127.0.0.1:6379/0", "redis://:p%40%2F%3Aw@127.0.0.1:6379/0"),
+            ("redis://user@cache", "redis://user:p%40%2F%3Aw@cache"),
+        ] {
+            let options = StoreOptions::new(StoreUrl::parse(url).unwrap()).password("p@/:w".into());
+            assert_eq!(options.with_password().expose_secret(), expected);
+        }
     }
 
     #[tokio::test]
@@ -90,8 +135,8 @@ mod tests {
     async fn what_is_not_built_says_how_to_build_it() {
         for (url, what, feature, built) in [
             ("sqlite:/nowhere/state.db", "SQLite", "sqlite", cfg!(feature = "sqlite")),
-            ("postgres://127.0.0.1:1/app", "Postgres", "postgres", false),
-            ("redis://127.0.0.1:1", "Redis", "redis", false),
+            ("postgres://127.0.0.1:1/app", "Postgres", "postgres", cfg!(feature = "postgres")),
+            ("redis://127.0.0.1:1", "Redis", "redis", cfg!(feature = "redis")),
         ] {
             let error = opened(url).await.err().expect("there is nothing");
             if built {

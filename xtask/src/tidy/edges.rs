@@ -72,7 +72,7 @@ fn check_package(package: &Package) -> Vec<Finding> {
         }
         let other = ROOMS.iter().position(|room| *room == dependency.name);
         if let (Some(own), Some(other)) = (own, other)
-            && other >= own
+            && (other > own || (other == own && needed))
         {
             findings.push(Finding::new(
                 &path,
