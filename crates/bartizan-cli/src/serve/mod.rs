@@ -22,6 +22,7 @@ use crate::{
     serve::{
         banner::{Facts, State},
         keys::KeyError,
+        shutdown::Shutdown,
     },
     store::{OpenError, OpenStore},
     terminal,
@@ -129,7 +130,8 @@ fn serve(source: &Source, profile: Option<&str>, loaded: &mut Loaded) -> Result<
     }
     let bound = Gateway::bind(config)?;
 
-    // From here on it listens; what is said is true.
+    // From here on it listens, for clients and for signals; what is said is true.
+    let shutdown = Shutdown::listen();
     terminal::print_error(&banner::text(&Facts {
         source,
         profile,
@@ -141,7 +143,7 @@ fn serve(source: &Source, profile: Option<&str>, loaded: &mut Loaded) -> Result<
     if let Some(store) = &mut store {
         store.prune_regularly();
     }
-    let drained = bound.run(shutdown::requested());
+    let drained = bound.run(shutdown.requested());
     if let Some(store) = store {
         store.close();
     }
