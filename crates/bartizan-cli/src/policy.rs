@@ -2,12 +2,13 @@
 
 use std::{env, fs, net::SocketAddr, path::Path};
 
+use bartizan::OsClock;
 use bartizan_core::{
-    Deployment, Engine, PolicyError, PolicyErrorKind,
+    Clock as _, Deployment, Engine, PolicyError, PolicyErrorKind,
     keys::Keys,
     policy::{Diagnostic, Document, Policy, PolicyInput, load_and_build},
 };
-use bartizan_gateway::GatewayConfig;
+use bartizan_gateway::{GatewayConfig, assertion_jwks};
 
 use crate::failure::Failure;
 
@@ -64,10 +65,23 @@ pub(crate) struct Loaded {
 impl Loaded {
     /// Builds the engine again, with the keys that it serves with. What is wrong with the policy was said before.
     pub(crate) fn use_keys(&mut self, keys: Keys) -> Result<(), Vec<PolicyError>> {
+        self.deployment.jwks = jwks(&self.document.policy, Some(&keys));
         self.deployment.keys = Some(keys);
         self.engine = Engine::build(&self.document.policy, &self.deployment)?;
         Ok(())
     }
+
+    /// Who signs the assertions: the first public origin, as it is written.
+    pub(crate) fn issuer(&self) -> String {
+        let public = self.document.policy.origin.public.first();
+        public.cloned().unwrap_or_else(|| format!("http://localhost:{}", self.listen.port()))
+    }
+}
+
+/// The public keys of the assertions, where there are sessions that they could tell of.
+fn jwks(policy: &Policy, keys: Option<&Keys>) -> Option<Box<str>> {
+    policy.session.as_ref()?;
+    Some(assertion_jwks(keys?, OsClock.now()).into())
 }
 
 /// For whoever judges a policy and serves nobody: nothing is read for it, and what it makes is worth nothing.
@@ -101,6 +115,7 @@ pub(crate) fn load(
         deployment.listen = Some(address);
         deployment.tls = policy.server.tls.is_some();
         deployment.development = profile_name(profile) == Some("development");
+        deployment.jwks = jwks(policy, deployment.keys.as_ref());
         Ok(deployment.clone())
     });
     Ok(built.map(|(engine, document)| Loaded { engine, document, listen: address, deployment }))

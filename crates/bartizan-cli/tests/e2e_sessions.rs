@@ -1,304 +1,275 @@
-//! Sessions of two gateways that share a store: begun by hand-off on one, used on the other, listed and ended by command.
+//! Sessions by hand-off: Chromium signs in to `examples/fastapi-careless/handoff.py`, which keeps no session and sets no
+//! cookie, through `bartizan serve` with the policy beside it.
+//!
+//! The application is on `localhost`. The other site is on `127.0.0.1`.
 
-use std::{
-    fs,
-    io::{BufRead as _, BufReader, Write as _},
-    net::TcpListener,
-    process::{Command, Output},
-    thread,
-    time::{Duration, Instant},
+use std::{fs, sync::LazyLock};
+
+use bartizan_peers::{
+    Browser, Chromium, FastApi, Gateway, HttpRequest, HttpResponse, LogOnFailure, StaticSite, free_port, root,
 };
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use fantoccini::Locator;
+use serde_json::{Value, json};
 
-use bartizan_peers::{Gateway, HttpRequest, HttpResponse, Postgres, Redis, until};
-use serde_json::Value;
-use tempfile::TempDir;
+const COOKIE: &str = "__Host-session";
 
-const PATIENCE: Duration = Duration::from_secs(30);
+/// What the tests of this binary share.
+struct World {
+    house: House,
+    chromium: Chromium,
+    stranger: StaticSite,
+}
 
-/// An application that takes everybody's word: `POST /login/NAME` signs NAME in, `POST /logout` signs out.
-fn application() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            thread::spawn(move || {
-                let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
-                let target = lines.next().unwrap_or_default();
-                let mut nonce = String::new();
-                for line in lines.take_while(|line| !line.is_empty()) {
-                    if let Some((name, value)) = line.split_once(": ")
-                        && name.eq_ignore_ascii_case("bartizan-handoff")
-                    {
-                        value.clone_into(&mut nonce);
-                    }
-                }
-                let path = target.split(' ').nth(1).unwrap_or_default();
-                let handoff = match path.strip_prefix("/login/") {
-                    Some(name) => format!("Bartizan-Login: {nonce} {name}; scope=\"orders\"\r\n"),
-                    None if path == "/logout" => format!("Bartizan-Logout: {nonce} current\r\n"),
-                    None => String::new(),
-                };
-                let _ = write!(
-                    &stream,
-                    "HTTP/1.1 200 OK\r\n{handoff}content-length: 2\r\nconnection: close\r\n\r\nok"
-                );
-            });
+static WORLD: LazyLock<Option<World>> = LazyLock::new(|| {
+    Some(World {
+        house: House::start(|policy| policy)?,
+        chromium: Chromium::start()?,
+        stranger: StaticSite::start(),
+    })
+});
+
+impl World {
+    /// The world, and guards that show what its parts wrote if the test fails.
+    fn enter() -> Option<(&'static Self, Vec<LogOnFailure>)> {
+        let world = WORLD.as_ref()?;
+        let House { app, gateway } = &world.house;
+        let guards = vec![app.log_on_failure(), gateway.log_on_failure(), world.chromium.log_on_failure()];
+        Some((world, guards))
+    }
+}
+
+/// The application, and the gateway before it.
+struct House {
+    app: FastApi,
+    gateway: Gateway,
+}
+
+impl House {
+    /// With the example's policy, as `edited`.
+    fn start(edited: impl FnOnce(String) -> String) -> Option<Self> {
+        let port = free_port();
+        let public = format!("http://localhost:{port}");
+        let app = FastApi::start_with_handoff(&public)?;
+        let policy = fs::read_to_string(root().join("examples/fastapi-careless/handoff.toml")).unwrap();
+        let policy = edited(replaced(&policy, "http://localhost:8080", &public));
+        let gateway = Gateway::start_on(port, &policy, &app.url(""), &[]);
+        Some(Self { app, gateway })
+    }
+
+    /// Signs alice in with the form, and gives back what the browser now holds: the session's id.
+    async fn sign_in(&self, browser: &Browser) -> String {
+        browser.visit(&self.gateway.url("/session")).await;
+        assert_eq!(cookie(browser).await, None);
+        for (field, text) in [("username", "alice"), ("password", "wonderland")] {
+            let field = browser.find(Locator::Css(&format!("#login [name={field}]"))).await.unwrap();
+            field.send_keys(text).await.unwrap();
         }
-    });
-    url
+        browser.find(Locator::Css("#login button")).await.unwrap().click().await.unwrap();
+        assert_eq!(browser.until(NAME).await, "alice");
+        cookie(browser).await.expect("a session cookie")
+    }
+
+    /// Asks who is signed in, as a client that has somebody's session id.
+    async fn replay(&self, id: &str) -> HttpResponse {
+        let request = HttpRequest::get(&self.gateway.url("/session/me"));
+        request.header("cookie", &format!("{COOKIE}={id}")).send().await
+    }
 }
 
-/// A service: its policy, and the application behind it.
-struct Service {
-    folder: TempDir,
-    policy: String,
-    upstream: String,
+/// The script for the name on the page that greets whoever is signed in.
+const NAME: &str = "return document.querySelector('#name')?.textContent";
+
+/// `text` with `new` for `old`, which is in it.
+fn replaced(text: &str, old: &str, new: &str) -> String {
+    assert!(text.contains(old), "{old} is not in {text}");
+    text.replace(old, new)
 }
 
-impl Service {
-    /// With these lines of `[store]`; `{folder}` in them is a folder of its own.
-    fn new(store: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("key"), "a master key that all nodes know\n").unwrap();
-        let policy = format!(
-            "version = 1\n[session]\nhandoff = {{ login = [\"POST /login/{{name}}\"], logout = [\"POST /logout\"] }}\n\
-             [default]\nrequire = \"session\"\n[[route]]\nmatch = \"* /login/**\"\nrequire = \"nothing\"\n[store]\n{}\n",
-            store.replace("{folder}", folder.path().to_str().unwrap())
+/// The session cookie that the browser holds.
+async fn cookie(browser: &Browser) -> Option<String> {
+    let cookies = browser.get_all_cookies().await.unwrap();
+    cookies.into_iter().find(|cookie| cookie.name() == COOKIE).map(|cookie| cookie.value().to_owned())
+}
+
+/// Status and name, or code, of the application's answer to the page's own script that asks who is signed in.
+async fn me(browser: &Browser) -> Value {
+    browser
+        .run_async(
+            "const answer = await fetch('/session/me');
+             const body = await answer.json();
+             return [answer.status, body.name ?? body.code]",
+        )
+        .await
+}
+
+#[tokio::test]
+async fn the_form_signs_in_and_scripts_do_not_see_the_session() {
+    let Some((world, _guards)) = World::enter() else { return };
+    let House { gateway, .. } = &world.house;
+    let browser = world.chromium.browser().await;
+    browser.visit(&gateway.url("/session")).await;
+    assert_eq!(me(&browser).await, json!([401, "auth.required"]));
+
+    let id = world.house.sign_in(&browser).await;
+    assert_eq!(me(&browser).await, json!([200, "alice"]));
+    assert_eq!(browser.run("return document.cookie").await, "");
+    let cookie = browser.get_named_cookie(COOKIE).await.unwrap();
+    assert_eq!((cookie.http_only(), cookie.secure(), cookie.path()), (Some(true), Some(true), Some("/")));
+
+    // Who has the id has the session. So it is neither in the log nor among what is kept.
+    assert_eq!(world.house.replay(&id).await.json()["name"], "alice");
+    assert!(!gateway.log().contains(&id), "{}", gateway.log());
+    let kept: Vec<_> =
+        fs::read_dir(gateway.directory()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(kept.iter().any(|path| path.ends_with("bartizan.db")), "{kept:?}");
+    for path in kept.iter().filter(|path| path.is_file()) {
+        let bytes = fs::read(path).unwrap();
+        assert!(!bytes.windows(id.len()).any(|window| window == id.as_bytes()), "{}", path.display());
+    }
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_session_survives_a_restart_of_the_gateway_and_of_the_application() {
+    let Some((world, _guards)) = World::enter() else { return };
+    let Some(mut house) = House::start(|policy| policy) else { return };
+    let browser = world.chromium.browser().await;
+    let id = house.sign_in(&browser).await;
+    let keys = HttpRequest::get(&house.gateway.url("/.well-known/jwks.json")).send().await.text();
+    assert!(keys.contains("Ed25519"), "{keys}");
+
+    house.gateway.restart();
+    assert_eq!(me(&browser).await, json!([200, "alice"]));
+    assert_eq!(HttpRequest::get(&house.gateway.url("/.well-known/jwks.json")).send().await.text(), keys);
+
+    house.app.restart();
+    browser.visit(&house.gateway.url("/session/welcome")).await;
+    assert_eq!(browser.until(NAME).await, "alice");
+    assert_eq!(me(&browser).await, json!([200, "alice"]));
+    assert_eq!(cookie(&browser).await, Some(id));
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_link_and_a_redirect_of_another_site_arrive_signed_in_unless_strict() {
+    let Some((world, _guards)) = World::enter() else { return };
+    let strict = |policy: String| replaced(&policy, "[session]\n", "[session]\nsame_site = \"strict\"\n");
+    let Some(strict) = House::start(strict) else { return };
+    for (same_site, house) in [("lax", &world.house), ("strict", &strict)] {
+        let welcome = house.gateway.url("/session/welcome");
+        // An identity provider: its form leads to itself, and its answer back to the application.
+        let back = world.stranger.redirect(&format!("/{same_site}/finish"), &welcome);
+        let provider = world.stranger.page(
+            &format!("/{same_site}/provider"),
+            &format!(
+                "<form action='{back}' method=post><button id=finish>Continue</button></form>
+                 <a id=link href='{welcome}'>Pebble Bank</a>"
+            ),
         );
-        fs::write(folder.path().join("bartizan.toml"), &policy).unwrap();
-        Self { folder, policy, upstream: application() }
-    }
-
-    fn node(&self) -> Gateway {
-        Gateway::start(&self.policy, &self.upstream)
-    }
-
-    /// Runs `bartizan` with its policy.
-    fn command(&self, arguments: &[&str]) -> Run {
-        let output = Command::new(Gateway::binary()).args(arguments).current_dir(self.folder.path()).output();
-        output.unwrap().into()
-    }
-
-    /// The sessions that `bartizan session list` tells of, with further arguments.
-    fn listed(&self, arguments: &[&str]) -> Vec<Value> {
-        let run = self.command(&[&["session", "list"], arguments].concat());
-        assert_eq!(run.code, 0, "{run:?}");
-        run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        let browser = world.chromium.browser().await;
+        let id = house.sign_in(&browser).await;
+        for way in ["#link", "#finish"] {
+            browser.visit(&provider).await;
+            browser.find(Locator::Css(way)).await.unwrap().click().await.unwrap();
+            browser
+                .until(&format!("return location.href === '{welcome}' && document.readyState === 'complete'"))
+                .await;
+            if same_site == "lax" {
+                assert_eq!(browser.until(NAME).await, "alice", "{way}");
+            } else {
+                let page = browser.source().await.unwrap();
+                assert!(page.contains("auth.required"), "{way}: {page}");
+            }
+        }
+        // It was only not sent.
+        assert_eq!(cookie(&browser).await, Some(id), "{same_site}");
+        browser.close().await;
     }
 }
 
-/// What a command did.
-#[derive(Debug)]
-struct Run {
-    code: i32,
-    stdout: String,
-    stderr: String,
+#[tokio::test]
+async fn a_form_on_another_site_does_not_arrive_signed_in() {
+    let Some((world, _guards)) = World::enter() else { return };
+    // One route without CSRF defence, to see that the browser keeps the cookie to itself.
+    let unguarded = "\n[[route]]\nmatch = \"POST /session/me\"\ndangerously_skip_csrf = true\n";
+    let Some(house) = House::start(|policy| policy + unguarded) else { return };
+    let browser = world.chromium.browser().await;
+    let id = house.sign_in(&browser).await;
+    // FastAPI's own word: this far comes a request that is signed in.
+    let own = browser.run_async("return (await fetch('/session/me', { method: 'POST' })).status").await;
+    assert_eq!(own, 405);
+    for (path, code) in [("/session/me", "auth.required"), ("/session/logout", "csrf.cross-site")] {
+        let target = house.gateway.url(path);
+        let trap = world.stranger.page(
+            &format!("/trap{path}"),
+            &format!(
+                "<form action='{target}' method=post></form><script>document.forms[0].submit()</script>"
+            ),
+        );
+        browser.visit(&trap).await;
+        browser
+            .until(&format!("return location.href === '{target}' && document.readyState === 'complete'"))
+            .await;
+        let page = browser.source().await.unwrap();
+        assert!(page.contains(code), "{path}: {page}");
+    }
+    // Nobody was signed out by it.
+    assert_eq!(cookie(&browser).await.as_deref(), Some(&*id));
+    assert_eq!(house.replay(&id).await.status, 200);
+    browser.close().await;
 }
 
-impl From<Output> for Run {
-    fn from(output: Output) -> Self {
-        Self {
-            code: output.status.code().unwrap(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
+#[tokio::test]
+async fn logout_takes_the_cookie_and_ends_the_session() {
+    let Some((world, _guards)) = World::enter() else { return };
+    let browser = world.chromium.browser().await;
+    let id = world.house.sign_in(&browser).await;
+    assert_eq!(world.house.replay(&id).await.status, 200);
+
+    browser.find(Locator::Css("#logout button")).await.unwrap().click().await.unwrap();
+    browser.until("return Boolean(document.querySelector('#login'))").await;
+    assert_eq!(cookie(&browser).await, None);
+    assert_eq!(me(&browser).await, json!([401, "auth.required"]));
+    let answer = world.house.replay(&id).await;
+    assert_eq!((answer.status, &*answer.denial()), (401, "auth.invalid"));
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn without_the_gateway_there_is_no_session_and_nobody_forges_one() {
+    let Some((world, _guards)) = World::enter() else { return };
+    let House { app, gateway } = &world.house;
+    let form = [("username", "alice"), ("password", "wonderland")];
+    // A client that talks to the application itself, and makes a nonce up.
+    let login =
+        HttpRequest::post(&app.url("/session/login")).header("bartizan-handoff", "made-up").form(&form);
+    let login = login.send().await;
+    assert_eq!((login.status, login.header("bartizan-login")), (303, "made-up alice"));
+    assert_eq!(login.headers_named("set-cookie"), [""; 0]);
+    let login = HttpRequest::post(&app.url("/session/login")).form(&form).send().await;
+    assert_eq!(login.status, 422, "no hand-off where nobody offers one");
+
+    // Right in everything but the signature.
+    let keys = HttpRequest::get(&gateway.url("/.well-known/jwks.json")).send().await.json();
+    let kid = &keys["keys"][0]["kid"];
+    let issuer = gateway.url("");
+    let forged = |algorithm: &str, signature: &str| {
+        let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let header = part(json!({ "alg": algorithm, "typ": "bartizan-assertion+jwt", "kid": kid }));
+        let (aud, exp) = ("bartizan-upstream", 4_000_000_000_u64);
+        let claims = part(json!({ "iss": issuer, "aud": aud, "sub": "alice", "iat": 1, "exp": exp }));
+        format!("{header}.{claims}.{signature}")
+    };
+    for assertion in [String::new(), forged("none", ""), forged("EdDSA", &"A".repeat(86))] {
+        for base in [app.url(""), gateway.url("")] {
+            let request = HttpRequest::get(&format!("{base}/session/me"));
+            let answer = request.header("bartizan-assertion", &assertion).send().await;
+            assert_eq!(answer.status, 401, "{base}: {assertion}");
         }
     }
-}
-
-/// Signs in, and gives back the cookie.
-async fn login(node: &Gateway, name: &str) -> String {
-    let response = HttpRequest::post(&node.url(&format!("/login/{name}"))).send().await;
-    assert_eq!(response.status, 200, "{response:?}");
-    let cookie = response.header("set-cookie").split(';').next().unwrap().to_owned();
-    assert!(cookie.starts_with("__Host-session="), "{response:?}");
-    cookie
-}
-
-async fn ask(node: &Gateway, cookie: &str) -> HttpResponse {
-    HttpRequest::get(&node.url("/orders")).header("cookie", cookie).send().await
-}
-
-/// Ends a gateway as service managers do, and waits until it has ended.
-fn stop(mut node: Gateway) {
-    node.terminate();
-    let status = until("the gateway to end", PATIENCE, || node.exited());
-    assert!(status.success(), "{status}:\n{}", node.log());
-}
-
-fn text<'v>(session: &'v Value, key: &str) -> &'v str {
-    session[key].as_str().unwrap()
-}
-
-/// The whole life of sessions, on two nodes.
-async fn sessions_are_shared(service: &Service) {
-    let (one, other) = (service.node(), service.node());
-    assert_eq!(service.listed(&[]), [Value::Null; 0]);
-    let refused = HttpRequest::get(&one.url("/orders")).send().await;
-    assert_eq!((refused.status, &*refused.denial()), (401, "auth.required"));
-
-    // Begun on one, used on both.
-    let alice = login(&one, "alice").await;
-    let bob = login(&other, "bob").await;
-    for node in [&one, &other] {
-        for cookie in [&alice, &bob] {
-            assert_eq!(ask(node, cookie).await.text(), "ok");
-        }
-    }
-
-    // Listed, without what would let anybody in.
-    let listed = service.listed(&["--subject", "alice"]);
-    assert_eq!(listed.len(), 1, "{listed:?}");
-    let session = &listed[0];
-    assert_eq!((text(session, "subject"), &session["scopes"][0]), ("alice", &"orders".into()));
-    let key = text(session, "key");
-    assert_eq!(key.len(), 64);
-    assert!(!format!("{listed:?}").contains(alice.split_once('=').unwrap().1));
-    assert_eq!(ask(&one, &format!("__Host-session={key}")).await.status, 401, "a key is no id");
-    let mut subjects: Vec<_> =
-        service.listed(&["--json"]).iter().map(|session| text(session, "subject").to_owned()).collect();
-    subjects.sort();
-    assert_eq!(subjects, ["alice", "bob"]);
-
-    // They survive a restart of the gateways.
-    stop(one);
-    stop(other);
-    let (one, other) = (service.node(), service.node());
-    assert_eq!(ask(&one, &alice).await.status, 200);
-
-    // Ended from outside, refused on both.
-    let unasked = service.command(&["session", "revoke", key]);
-    assert_eq!((unasked.code, &*unasked.stdout), (1, ""), "{unasked:?}");
-    assert!(unasked.stderr.contains("standard input is not a terminal"), "{unasked:?}");
-    assert_eq!(ask(&one, &alice).await.status, 200);
-    let revoked = service.command(&["session", "revoke", &key[..16], "--yes"]);
-    assert_eq!((revoked.code, &*revoked.stdout), (0, "1 session ended\n"), "{revoked:?}");
-    for node in [&one, &other] {
-        let response = ask(node, &alice).await;
-        assert_eq!((response.status, &*response.denial()), (401, "auth.invalid"));
-        assert_eq!(ask(node, &bob).await.status, 200);
-    }
-    let again = service.command(&["session", "revoke", &key[..16], "--yes"]);
-    assert_eq!((again.code, &*again.stdout), (1, ""), "{again:?}");
-    assert!(again.stderr.contains("no session that is alive has a key that begins with"), "{again:?}");
-
-    // All of a subject but one.
-    let here = login(&other, "bob").await;
-    let newest = service
-        .listed(&["--subject", "bob"])
-        .into_iter()
-        .max_by_key(|session| text(session, "since").to_owned());
-    let stays = text(newest.as_ref().unwrap(), "key").to_owned();
-    let everywhere_else = ["session", "revoke", "--subject", "bob", "--except", &stays, "--yes"];
-    let carol = login(&one, "carol").await;
-    let carols = service.listed(&["--subject", "carol"]);
-    let mistaken = service.command(&[
-        "session",
-        "revoke",
-        "--subject",
-        "bob",
-        "--except",
-        text(&carols[0], "key"),
-        "--yes",
-    ]);
-    assert!(mistaken.code == 1 && mistaken.stderr.contains("is of carol, not of bob"), "{mistaken:?}");
-    assert_eq!(service.command(&everywhere_else).stdout, "1 session ended\n");
-    assert_eq!(ask(&one, &bob).await.status, 401);
-    assert_eq!(ask(&one, &here).await.status, 200);
-    let nothing = service.command(&everywhere_else);
-    assert_eq!((nothing.code, nothing.stdout.contains("nothing to end")), (0, true), "{nothing:?}");
-
-    // Signed out on one, refused on the other.
-    let logout =
-        HttpRequest::post(&one.url("/logout")).header("cookie", &carol).header("origin", &one.url(""));
-    let logout = logout.send().await;
-    assert!(logout.header("set-cookie").starts_with("__Host-session=; Max-Age=0"), "{logout:?}");
-    assert_eq!(ask(&other, &carol).await.status, 401);
-    stop(one);
-    stop(other);
-}
-
-/// With the server away nobody is let in, nothing is forgotten, and it goes on by itself.
-async fn an_outage_is_survived(service: &Service, mut is_up: impl FnMut(bool)) {
-    let node = service.node();
-    let alice = login(&node, "alice").await;
-    is_up(false);
-    let response = ask(&node, &alice).await;
-    assert_eq!((response.status, &*response.denial()), (503, "store.unavailable"));
-    assert_eq!(response.header("retry-after"), "5");
-    let response = HttpRequest::post(&node.url("/login/bob")).send().await;
-    assert_eq!((response.status, response.header("set-cookie")), (503, ""), "{response:?}");
-
-    let began = Instant::now();
-    let refused = service.command(&["serve", "--upstream", &service.upstream, "--listen", "127.0.0.1:0"]);
-    assert_eq!((refused.code, &*refused.stdout), (1, ""), "{refused:?}");
-    assert!(refused.stderr.starts_with("error: the store cannot be opened: "), "{refused:?}");
-    assert!(refused.stderr.contains("\n  help: does it run there (`store.url = "), "{refused:?}");
-    let listed = service.command(&["session", "list"]);
-    assert_eq!((listed.code, &*listed.stdout), (1, ""), "{listed:?}");
-    assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
-
-    is_up(true);
-    let deadline = Instant::now() + PATIENCE;
-    while ask(&node, &alice).await.status != 200 {
-        assert!(Instant::now() < deadline, "it does not recover:\n{}", node.log());
-    }
-    assert!(node.log().contains("the store cannot answer"), "{}", node.log());
-    stop(node);
-}
-
-#[tokio::test]
-async fn two_gateways_share_a_sqlite_file() {
-    let service = Service::new("url = \"sqlite:{folder}/state.db\"");
-    sessions_are_shared(&service).await;
-    let mut left: Vec<_> = fs::read_dir(service.folder.path())
-        .unwrap()
-        .map(|file| file.unwrap().file_name().into_string().unwrap())
-        .collect();
-    left.sort();
-    assert_eq!(
-        left,
-        ["bartizan.toml", "key", "state.db", "state.db.key"],
-        "closed, and nothing else is left behind"
-    );
-    let state = fs::read(service.folder.path().join("state.db")).unwrap();
-    assert!(!state.windows(7).any(|window| window == b"__Host-"));
-}
-
-#[tokio::test]
-async fn two_gateways_share_a_postgres() {
-    let Some(mut postgres) = Postgres::start() else { return };
-    let service = Service::new(&format!(
-        "url = \"postgres://bartizan@127.0.0.1:{}/postgres\"\npassword = \"file://{{folder}}/password\"\n\
-         master_key = \"file://{{folder}}/key\"",
-        postgres.port()
-    ));
-    let password = service.folder.path().join("password");
-    fs::write(&password, Postgres::PASSWORD).unwrap();
-    sessions_are_shared(&service).await;
-    an_outage_is_survived(&service, |up| if up { postgres.start_again() } else { postgres.kill() }).await;
-
-    fs::write(&password, "wrong").unwrap();
-    let refused = service.command(&["session", "list"]);
-    assert_eq!(refused.code, 1);
-    assert!(refused.stderr.contains("password authentication failed"), "{refused:?}");
-}
-
-#[tokio::test]
-async fn two_gateways_share_a_redis() {
-    let arguments = ["--requirepass", "of-the-tests", "--appendonly", "yes"];
-    let Some(mut redis) = Redis::start_with(&arguments) else { return };
-    let service = Service::new(&format!(
-        "url = \"redis://127.0.0.1:{}/0\"\npassword = \"file://{{folder}}/password\"\n\
-         master_key = \"file://{{folder}}/key\"",
-        redis.port()
-    ));
-    let password = service.folder.path().join("password");
-    fs::write(&password, "of-the-tests\n").unwrap();
-    sessions_are_shared(&service).await;
-    an_outage_is_survived(&service, |up| if up { redis.start_again() } else { redis.kill() }).await;
-
-    fs::write(&password, "wrong").unwrap();
-    let refused = service.command(&["session", "list"]);
-    assert_eq!(refused.code, 1);
-    assert!(refused.stderr.contains("Password authentication failed"), "{refused:?}");
+    let browser = world.chromium.browser().await;
+    browser.visit(&app.url("/session")).await;
+    assert_eq!(me(&browser).await, json!([401, null]));
+    browser.close().await;
 }

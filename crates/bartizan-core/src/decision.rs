@@ -7,11 +7,11 @@ use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 
 use crate::{
     Engine, Entropy, Reason, Reply, Scheme, Timestamp,
-    controls::cors::Sharing,
+    controls::{cors::Sharing, rate_limit::Counts},
     engine::Handoff,
     keys::Keys,
     limit::{LimitKey, Quota, Taken},
-    policy::CredentialKind,
+    policy::{CredentialKind, LimitStore},
     session::{Ending, NewSession, SessionKey, SessionRecord},
 };
 
@@ -128,6 +128,8 @@ pub enum Query {
         quota: Quota,
         /// How much; zero only looks.
         cost: u32,
+        /// Who counts.
+        store: LimitStore,
         /// The time.
         now: Timestamp,
     },
@@ -244,8 +246,12 @@ pub(crate) struct Seldom {
     pub(crate) connection: Vec<Box<[u8]>>,
     /// What mode `report` would have refused.
     pub(crate) reports: Vec<Reason>,
+    /// What came of counting the request against the rate limits.
+    pub(crate) counts: Counts,
     /// Whether the upstream may begin or end sessions, and with what.
     pub(crate) handoff: Option<Handoff>,
+    /// Whose CSRF tokens a handler can have made.
+    pub(crate) client: crate::engine::Client,
 }
 
 /// What is to be done to the request.
@@ -256,8 +262,10 @@ pub(crate) struct Edits {
     pub(crate) authorization: bool,
     pub(crate) api_key: bool,
     pub(crate) upgrade: bool,
-    /// Our session cookie goes.
-    pub(crate) session_cookie: bool,
+    /// A CSRF token of ours, in the header for it.
+    pub(crate) csrf_token: bool,
+    /// Our cookies go.
+    pub(crate) own_cookies: bool,
     /// The upstream's login cookies go too.
     pub(crate) ambient_cookies: bool,
 }
@@ -310,7 +318,8 @@ pub struct Deployment {
     pub tls: bool,
     /// Whether the development profile was chosen: hints reach the client, http origins are allowed.
     pub development: bool,
-    /// The keys that CSRF tokens are made with. Without any, none can be had, and what requires one is refused.
+    /// The keys that [CSRF tokens](crate::csrf_token) are made with. Without any, none can be had, and what requires one
+    /// is refused.
     pub keys: Option<Keys>,
     /// The public keys that the surface signs assertions with, as a JWK set: answered at [`JWKS_PATH`].
     pub jwks: Option<Box<str>>,

@@ -75,6 +75,12 @@ pub enum PolicyErrorKind {
     /// A health path that is not a plain path.
     #[error("not a plain path such as `/healthz`")]
     InvalidHealthPath,
+    /// A path for CSRF tokens that is not a plain path.
+    #[error("not a plain path such as `/csrf-token`")]
+    InvalidTokenPath,
+    /// A form field whose name a browser could write in more than one way.
+    #[error("not a plain field name: up to 64 letters, digits, `_` and `-`")]
+    InvalidFieldName,
     /// A route's `match`.
     #[error(transparent)]
     Pattern(#[from] PatternError),
@@ -145,6 +151,8 @@ impl PolicyErrorKind {
             Self::InvalidMethod | Self::ForbiddenMethod => "policy.method",
             Self::InvalidHost => "policy.host",
             Self::InvalidHealthPath => "policy.health",
+            Self::InvalidTokenPath => "policy.token-path",
+            Self::InvalidFieldName => "policy.field",
             Self::Pattern(_) => "policy.route",
             Self::Csp(fault) => fault.error.code(),
             Self::Feature(error) => error.code(),

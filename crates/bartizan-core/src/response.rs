@@ -38,6 +38,7 @@ response_headers! {
     Allow = "allow";
     Server = "server";
     Location = "location";
+    RateLimit = "ratelimit";
     SetCookie = "set-cookie";
     RetryAfter = "retry-after";
     ContentType = "content-type";
@@ -54,6 +55,7 @@ response_headers! {
     ContentDisposition = "content-disposition";
     OriginAgentCluster = "origin-agent-cluster";
     XContentTypeOptions = "x-content-type-options";
+    RateLimitPolicy = "ratelimit-policy";
     WwwAuthenticate = "www-authenticate";
     StrictTransportSecurity = "strict-transport-security";
     ContentSecurityPolicy = "content-security-policy";
@@ -107,13 +109,15 @@ const BY_LENGTH: [&[ResponseHeader]; 37] = {
     lists[5] = &[H::Allow];
     lists[6] = &[H::Server];
     lists[8] = &[H::Location];
+    lists[9] = &[H::RateLimit];
     lists[10] = &[H::SetCookie];
     lists[11] = &[H::RetryAfter];
     lists[12] = &[H::ContentType, H::XPoweredBy];
     lists[13] = &[H::CacheControl];
     lists[14] = &[H::ContentLength];
     lists[15] = &[H::XFrameOptions, H::ReferrerPolicy, H::ClearSiteData];
-    lists[16] = &[H::XXssProtection, H::ContentEncoding, H::XAspnetVersion, H::WwwAuthenticate];
+    lists[16] =
+        &[H::XXssProtection, H::ContentEncoding, H::XAspnetVersion, H::WwwAuthenticate, H::RateLimitPolicy];
     lists[18] = &[H::PermissionsPolicy];
     lists[19] = &[H::ContentDisposition];
     lists[20] = &[H::OriginAgentCluster];

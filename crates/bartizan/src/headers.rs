@@ -136,7 +136,7 @@ pub(crate) fn response<B>(
 /// A reply as a handler's response: its type, its body and what goes with its status. The layer around the handler adds
 /// the rest, as to every response.
 #[cfg(feature = "axum")]
-pub(crate) fn bare_response(reply: Reply, engine: &Engine) -> axum::response::Response {
+pub(crate) fn bare_response(reply: &Reply, engine: &Engine) -> axum::response::Response {
     use ResponseHeader::{ContentType, RetryAfter, WwwAuthenticate};
 
     let prepared = engine.prepared_headers();

@@ -278,12 +278,14 @@ mod axum_extractors {
     const MISPLACED: &str =
         "a handler asks for sessions, and no BartizanLayer whose policy has [session] is around it";
 
-    fn sessions(parts: &Parts) -> Result<Sessions, Response> {
-        parts.extensions.get::<Sessions>().cloned().ok_or_else(|| {
-            // The advice is the developer's, in the log; the client is told nothing of it.
-            tracing::error!("{MISPLACED}");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        })
+    fn sessions(parts: &Parts) -> Option<Sessions> {
+        parts.extensions.get().cloned()
+    }
+
+    fn misplaced() -> Response {
+        // The advice is the developer's, in the log; the client is told nothing of it.
+        tracing::error!("{MISPLACED}");
+        StatusCode::INTERNAL_SERVER_ERROR.into_response()
     }
 
     impl Sessions {
@@ -292,7 +294,7 @@ mod axum_extractors {
             let engine = &self.0.engine;
             let reply = engine.refuse(Reason::new(code), OsEntropy).into_reply();
             // Without the policy's headers: the layer adds them to every response.
-            headers::bare_response(reply, engine)
+            headers::bare_response(&reply, engine)
         }
     }
 
@@ -300,7 +302,7 @@ mod axum_extractors {
         type Rejection = Response;
 
         async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
-            sessions(parts)
+            sessions(parts).ok_or_else(misplaced)
         }
     }
 
@@ -308,7 +310,7 @@ mod axum_extractors {
         type Rejection = Response;
 
         async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
-            let sessions = sessions(parts)?;
+            let sessions = sessions(parts).ok_or_else(misplaced)?;
             match sessions.current().await {
                 Ok(Some(session)) => Ok(session),
                 Ok(None) => Err(sessions.refusal(DenialCode::AuthRequired)),
@@ -321,7 +323,7 @@ mod axum_extractors {
         type Rejection = Response;
 
         async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
-            let sessions = sessions(parts)?;
+            let sessions = sessions(parts).ok_or_else(misplaced)?;
             let current = sessions.current().await;
             current.map(Self).map_err(|SessionsUnavailable| sessions.refusal(DenialCode::StoreUnavailable))
         }

@@ -6,9 +6,10 @@ mod shutdown;
 
 use std::sync::Arc;
 
-use bartizan::Answers;
+use bartizan::{Answers, NoStore};
 use bartizan_core::PolicyError;
 use bartizan_gateway::{Drained, Gateway, GatewayConfig, GatewayError};
+use bartizan_store::WithLocalLimits;
 use thiserror::Error;
 
 use crate::{
@@ -116,14 +117,20 @@ fn serve(source: &Source, profile: Option<&str>, loaded: &mut Loaded) -> Result<
     let mut store =
         url.as_ref().map(|url| OpenStore::open(url, secrets.store_password.clone())).transpose()?;
     let (keys, kept_in) = keys::read(&secrets, url.as_ref())?;
-    loaded.use_keys(keys).map_err(StartError::Policy)?;
+    loaded.use_keys(keys.clone()).map_err(StartError::Policy)?;
 
     let mut config = GatewayConfig::new(&loaded.document.policy, loaded.engine.clone())?;
     if let Some(token) = secrets.upstream_token {
         config = config.upstream_token(token);
     }
-    if let Some(store) = &store {
-        config = config.store(Arc::clone(store.store()) as Arc<dyn Answers>);
+    // Rate limits are counted here also where there is nothing else to keep, or while the store is away.
+    let answers: Arc<dyn Answers> = match &store {
+        Some(store) => Arc::new(WithLocalLimits::new(Arc::clone(store.store()) as Arc<dyn Answers>)),
+        None => Arc::new(WithLocalLimits::new(NoStore)),
+    };
+    config = config.store(answers);
+    if loaded.document.policy.session.is_some() {
+        config = config.assertions(keys, &loaded.issuer());
     }
     let bound = Gateway::bind(config)?;
 

@@ -35,7 +35,7 @@ impl Shutdown {
     /// Done when the process was asked to stop. From then on Ctrl-C ends it without waiting for anyone.
     pub(super) async fn requested(self) {
         if self.0.await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

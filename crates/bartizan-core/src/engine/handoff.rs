@@ -85,12 +85,13 @@ impl Handoff {
         let rest = rest.trim_ascii();
         let succeeded = matches!(status, 200..=399);
         match header {
-            HandoffHeader::Login if !self.route.login => Err("not a route of session.handoff.login"),
+            HandoffHeader::Login | HandoffHeader::LoginFailed if !self.route.login => {
+                Err("not a route of session.handoff.login")
+            }
             HandoffHeader::Login if !succeeded => Err("a login with a status that is neither 2xx nor 3xx"),
             HandoffHeader::Login => {
                 login(rest).ok_or("a login that is not `subject` or `subject; scope=\"...\"`")
             }
-            HandoffHeader::LoginFailed if !self.route.login => Err("not a route of session.handoff.login"),
             HandoffHeader::LoginFailed => name(rest)
                 .map(|account| Handed::LoginFailed { account })
                 .ok_or("a failed login without an account, or with one that is no name"),

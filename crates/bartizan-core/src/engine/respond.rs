@@ -100,6 +100,7 @@ impl Grant {
             }
         }
         self.add_sharing(&seen, &mut edits);
+        self.tell_counts(&mut edits);
         if seen.has_cookies {
             edits.removed.insert(ResponseHeader::SetCookie);
             edits.set_cookies = seen.cookies;

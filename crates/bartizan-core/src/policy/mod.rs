@@ -5,6 +5,7 @@
 //! environment, is the `document` module's work.
 
 pub mod document;
+mod limits;
 mod options;
 mod store;
 mod values;
@@ -17,6 +18,9 @@ use serde::Deserialize;
 pub use document::{
     Diagnostic, Document, Location, PolicyInput, Provenance, load, load_and_build, redacted_source, schema,
     schema_text,
+};
+pub use limits::{
+    LimitConfig, LimitStore, LoginProtectionConfig, RateLimitChoice, RateLimitConfig, RouteLimitConfig,
 };
 pub use options::{
     CorsChoice, CorsConfig, CredentialKind, CrossSite, CspConfig, CspPreset, CsrfChoice, Directives,
@@ -70,6 +74,9 @@ pub struct Policy {
     /// Cookies that pass on their way to the client.
     #[serde(default)]
     pub cookies: CookiesConfig,
+    /// Rate limits, by address and by principal.
+    #[serde(default)]
+    pub rate_limit: RateLimitConfig,
     /// Sessions. Writing this table makes `session` a credential that routes can require.
     #[serde(default)]
     pub session: Option<SessionConfig>,
@@ -270,6 +277,10 @@ pub struct CsrfConfig {
     pub mode: Option<Mode>,
     /// The upstream's cookies that carry a login: a request with one needs proof of where it comes from.
     pub ambient_cookies: Vec<String>,
+    /// The form field that a token may come in where there is no `X-CSRF-Token`; `csrf_token`.
+    pub field: Option<String>,
+    /// A path that answers GET with a token: `/csrf-token`.
+    pub token_path: Option<String>,
 }
 
 /// `[cookies]`
@@ -296,6 +307,8 @@ pub struct SessionConfig {
     pub max_per_subject: Option<u32>,
     /// Routes on which the upstream may begin and end sessions.
     pub handoff: Option<HandoffConfig>,
+    /// How often a login may fail.
+    pub login_protection: LoginProtectionConfig,
 }
 
 /// Which requests of other sites carry the session cookie (RFC 6265bis §5.6.7).

@@ -13,7 +13,7 @@ use serde::{
     },
 };
 
-use super::{ByteSize, Duration, Mode};
+use super::{ByteSize, Duration, Mode, RateLimitChoice};
 
 /// CSP directives by name, each with its sources.
 pub type Directives = BTreeMap<String, Vec<String>>;
@@ -73,6 +73,9 @@ pub struct RouteConfig {
     /// The application sees the bearer token too.
     #[serde(default)]
     pub forward_authorization: Option<bool>,
+    /// `"off"`, or rules of this route alone. What it does not name is counted by `[rate_limit]`, over all routes.
+    #[serde(default)]
+    pub rate_limit: Option<RateLimitChoice>,
 }
 
 /// `[default]`: the same keys as a route, without `match`.

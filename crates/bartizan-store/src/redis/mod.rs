@@ -50,7 +50,7 @@ const SLACK: u64 = 60_000;
 const LONGEST: u64 = 3_155_760_000_000;
 
 /// How many sessions one step of [`Store::prune`] forgets, so that no other step waits long.
-const PRUNED_AT_ONCE: u64 = 500;
+const PRUNED_AT_ONCE: u64 = 200;
 
 /// A [`Store`] in Redis (6 or later) or Valkey, on one server or on a cluster.
 ///

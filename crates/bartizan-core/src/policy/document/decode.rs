@@ -279,8 +279,9 @@ fn spelt(key: &str) -> StrDeserializer<'_, DecodeError> {
 /// What is read for a key that must be there and is not, so that the rest of its table can be judged.
 fn stand_in<'de, T: DeserializeSeed<'de>>(key: &str, seed: T) -> Result<T::Value, DecodeError> {
     match key {
-        "version" => seed.deserialize(1_u32.into_deserializer()),
+        "version" | "limit" => seed.deserialize(1_u32.into_deserializer()),
         "match" => seed.deserialize(spelt("* /")),
+        "per" => seed.deserialize(spelt("1s")),
         "any" => seed.deserialize(SeqDeserializer::new(iter::empty::<&str>())),
         _ => seed.deserialize(spelt("env://STAND_IN")),
     }
@@ -306,7 +307,7 @@ mod tests {
             .map(|key| key.as_str().unwrap())
             .collect();
         required.sort_unstable();
-        assert_eq!(required, ["any", "certificate", "key", "match", "version"]);
+        assert_eq!(required, ["any", "certificate", "key", "limit", "match", "per", "version"]);
 
         let table = |lacking: &[&'static str], entries: Vec<(&str, Node)>| {
             let mut table = Node::table(Origin::nowhere());
@@ -323,7 +324,9 @@ mod tests {
         let route = table(&["match"], [("require", table(&["any"], [].into()))].into());
         let routes = Node::new(Value::Array([route].into()), Origin::nowhere());
         let server = table(&[], [("tls", table(&["certificate", "key"], [].into()))].into());
-        let mut policy = table(&["version"], [("route", routes), ("server", server)].into());
+        let limits = table(&[], [("address", table(&["limit", "per"], [].into()))].into());
+        let mut policy =
+            table(&["version"], [("route", routes), ("server", server), ("rate_limit", limits)].into());
         Policy::deserialize(NodeDeserializer(&mut policy)).unwrap();
     }
 }
