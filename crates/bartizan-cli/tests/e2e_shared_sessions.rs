@@ -1,4 +1,5 @@
-//! Sessions of two gateways that share a store: begun by hand-off on one, used on the other, listed and ended by command.
+//! Two gateways that share a store: sessions begun by hand-off on one, used on the other, listed and ended by command; and
+//! one-time tokens of the one, used up on the other.
 
 use std::{
     fs,
@@ -62,7 +63,9 @@ impl Service {
         fs::write(folder.path().join("key"), "a master key that all nodes know\n").unwrap();
         let policy = format!(
             "version = 1\n[session]\nhandoff = {{ login = [\"POST /login/{{name}}\"], logout = [\"POST /logout\"] }}\n\
-             [default]\nrequire = \"session\"\n[[route]]\nmatch = \"* /login/**\"\nrequire = \"nothing\"\n[store]\n{}\n",
+             [csrf]\ntoken_path = \"/csrf-token\"\n[default]\nrequire = \"session\"\n\
+             [[route]]\nmatch = \"* /login/**\"\nrequire = \"nothing\"\n\
+             [[route]]\nmatch = \"POST /transfer\"\ncsrf = \"token\"\none_time = true\n[store]\n{}\n",
             store.replace("{folder}", folder.path().to_str().unwrap())
         );
         fs::write(folder.path().join("bartizan.toml"), &policy).unwrap();
@@ -118,6 +121,11 @@ async fn ask(node: &Gateway, cookie: &str) -> HttpResponse {
     HttpRequest::get(&node.url("/orders")).header("cookie", cookie).send().await
 }
 
+async fn transfer(node: &Gateway, cookie: &str, token: &str) -> HttpResponse {
+    let request = HttpRequest::post(&node.url("/transfer")).header("cookie", cookie);
+    request.header("sec-fetch-site", "same-origin").header("x-csrf-token", token).send().await
+}
+
 /// Ends a gateway as service managers do, and waits until it has ended.
 fn stop(mut node: Gateway) {
     node.terminate();
@@ -159,11 +167,24 @@ async fn sessions_are_shared(service: &Service) {
     subjects.sort();
     assert_eq!(subjects, ["alice", "bob"]);
 
+    // A one-time token that was had on one is used up on the other.
+    let issued = HttpRequest::get(&one.url("/csrf-token")).header("cookie", &alice).send().await;
+    let token = issued.json()["csrf_token"].as_str().unwrap().to_owned();
+    for (node, expected) in
+        [(&other, (200, "")), (&one, (403, "csrf.token-used")), (&other, (403, "csrf.token-used"))]
+    {
+        let response = transfer(node, &alice, &token).await;
+        assert_eq!((response.status, &*response.denial()), expected, "{response:?}");
+    }
+    let issued = HttpRequest::get(&one.url("/csrf-token")).header("cookie", &alice).send().await;
+    let token = issued.json()["csrf_token"].as_str().unwrap().to_owned();
+
     // They survive a restart of the gateways.
     stop(one);
     stop(other);
     let (one, other) = (service.node(), service.node());
     assert_eq!(ask(&one, &alice).await.status, 200);
+    assert_eq!(transfer(&other, &alice, &token).await.status, 200);
 
     // Ended from outside, refused on both.
     let unasked = service.command(&["session", "revoke", key]);

@@ -58,10 +58,6 @@ impl fmt::Debug for StoreOptions {
 ///
 /// Only the memory store is always there. A build without the feature of another (`sqlite`, `postgres`, `redis`) says so
 /// with [`StoreError::NotBuilt`].
-#[cfg_attr(
-    not(any(feature = "sqlite", feature = "postgres", feature = "redis")),
-    expect(clippy::unused_async, reason = "only memory needs no waiting")
-)]
 pub async fn open(options: &StoreOptions) -> Result<Arc<dyn Store>, StoreError> {
     Ok(match way(options)? {
         Way::Memory => Arc::new(MemoryStore::new(MemoryLimits::default())),
