@@ -71,6 +71,57 @@ fn help_teaches() {
 }
 
 #[test]
+fn judging_a_policy_makes_no_store_and_reads_no_secret() {
+    let policy = format!("{SHOP}\n[store]\nmaster_key = \"env://BARTIZAN_TEST_NOT_SET\"\n");
+    for arguments in [&["check"][..], &["explain", "GET", "https://api.example.com/admin/a"]] {
+        let run = bartizan().file("bartizan.toml", &policy).args(arguments).output();
+        assert_eq!((run.code, &*run.stderr), (0, ""), "{arguments:?}");
+        assert_eq!(run.files(), ["bartizan.toml"]);
+    }
+}
+
+#[test]
+fn sessions_that_nobody_can_see_are_explained() {
+    for (policy, expected) in [
+        (
+            "",
+            "error: bartizan.toml has no [session] table, so there are no sessions\n  help: write [session], or",
+        ),
+        (
+            "[session]\n[default]\nrequire = \"session\"\n[store]\nurl = \"memory:\"",
+            "error: bartizan.toml keeps sessions in the memory of `bartizan serve` (`store.url = \"memory:\"`), into which \
+             nobody else sees\n  help: write `[store] url = \"sqlite:bartizan.db\"` to keep them where",
+        ),
+        (
+            "[session]\n[default]\nrequire = \"session\"",
+            "error: there is no file bartizan.db, so no `bartizan serve` has kept sessions there\n  help: the path is \
+             relative to the working folder",
+        ),
+        (
+            "[session]\n[default]\nrequire = \"session\"\n[store]\nurl = \"redis://cache\"\npassword = \"env://NOT_SET\"\n\
+             master_key = \"env://NOT_SET_EITHER\"",
+            "error: 1 secret cannot be read:\n  store.password: env://NOT_SET: the environment variable is not set\n",
+        ),
+        (
+            "[session]\n[default]\nrequire = \"session\"\n[store]\nurl = \"redis://:hunter2@cache\"",
+            "bartizan.toml:6:7: store.url: there is a password in this URL: take it out, and write `password = \
+             \"env://NAME\"`",
+        ),
+    ] {
+        for command in [&["list"][..], &["revoke", "--subject", "alice", "--yes"]] {
+            let policy = format!("version = 1\n{policy}\n");
+            let run = bartizan().file("bartizan.toml", &policy).arg("session").args(command).output();
+            assert_eq!((run.code, &*run.stdout), (1, ""), "{policy}");
+            assert!(run.stderr.starts_with(expected), "{}", run.stderr);
+            assert!(!run.stderr.contains("hunter2"), "{}", run.stderr);
+            assert_eq!(run.files(), ["bartizan.toml"], "looking makes nothing");
+        }
+    }
+    let run = bartizan().args(["session", "list"]).output();
+    assert!(run.code == 1 && run.stderr.starts_with("error: there is no bartizan.toml"), "{}", run.stderr);
+}
+
+#[test]
 fn wrong_arguments_are_exit_code_2() {
     for arguments in [
         &["frobnicate"][..],

@@ -87,6 +87,14 @@ impl Run {
         format!("{}{}", self.stderr, self.stdout)
     }
 
+    /// The names of what is in the folder.
+    pub(crate) fn files(&self) -> Vec<String> {
+        let files = fs::read_dir(self.folder.path()).unwrap();
+        let mut names: Vec<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
     /// A file of the folder.
     pub(crate) fn read(&self, name: &str) -> String {
         fs::read_to_string(self.folder.path().join(name)).unwrap()

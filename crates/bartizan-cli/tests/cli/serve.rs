@@ -207,6 +207,26 @@ fn what_it_cannot_do_it_does_not_start_with() {
             "version = 1\n[server]\nupstream = \"http://127.0.0.1:1\"\nupstream_token = \"env://BARTIZAN_TEST_NOT_SET\"\n",
         ),
         (
+            "password_in_the_url",
+            "version = 1\n[server]\nupstream = \"http://127.0.0.1:1\"\n[store]\nurl = \"postgres://app:hunter2@db.internal/app\"\n",
+        ),
+        (
+            "shared_store_without_a_key",
+            "version = 1\n[server]\nupstream = \"http://127.0.0.1:1\"\n[store]\nurl = \"redis://cache.internal\"\n",
+        ),
+        (
+            "unset_secrets_of_the_store",
+            "version = 1\n[server]\nupstream = \"http://127.0.0.1:1\"\n[store]\nurl = \"redis://cache.internal\"\npassword = \"env://BARTIZAN_TEST_PASSWORD\"\nmaster_key = \"env://BARTIZAN_TEST_KEY\"\n",
+        ),
+        (
+            "no_folder_for_the_store",
+            "version = 1\n[server]\nupstream = \"http://127.0.0.1:1\"\n[store]\nurl = \"sqlite:/nonexistent/state.db\"\n",
+        ),
+        (
+            "store_that_is_away",
+            "version = 1\n[server]\nupstream = \"http://127.0.0.1:1\"\n[store]\nurl = \"postgres://app@127.0.0.1:1/app\"\nmaster_key = \"file://bartizan.toml\"\n",
+        ),
+        (
             "unknown_provider",
             "version = 1\n[server]\nupstream = \"http://127.0.0.1:1\"\nupstream_token = \"aws-sm://prod/token\"\n",
         ),
