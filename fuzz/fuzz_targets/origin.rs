@@ -57,12 +57,17 @@ fn is_trusted(origin: &[u8]) -> bool {
     matches!(origin, b"https://a.example.com" | b"https://b.example.com:8443" | b"capacitor://localhost")
         || origin.strip_prefix(b"https://").and_then(|rest| rest.strip_suffix(b".c.example.org")).is_some_and(
             |labels| {
-                labels.split(|byte| *byte == b'.').all(|label| {
-                    !label.is_empty()
-                        && label.iter().all(|byte| {
-                            byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_')
-                        })
-                })
+                // No host is longer (RFC 1035 §2.3.4).
+                let is_short = labels.len() + b".c.example.org".len() <= 253;
+                is_short
+                    && labels.split(|byte| *byte == b'.').all(|label| {
+                        !label.is_empty()
+                            && label.iter().all(|byte| {
+                                byte.is_ascii_lowercase()
+                                    || byte.is_ascii_digit()
+                                    || matches!(byte, b'-' | b'_')
+                            })
+                    })
             },
         )
 }

@@ -5,11 +5,11 @@
 
 #![no_main]
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
 use bartizan_core::{
-    Answer, CookieEdit, Decision, Engine, Principal, Recording, RequestHead, Scheme, Step, Timestamp,
-    is_protected, policy::CredentialKind,
+    Answer, CookieEdit, Decision, Engine, Principal, Recording, RequestHead, ResponseHeader, Scheme, Step,
+    Timestamp, is_protected, policy::CredentialKind, session::SessionRecord,
 };
 use bartizan_fuzz::{
     Fixed, Header, check_reply, decide, engine, is_header_name, is_header_value, respond, values,
@@ -125,11 +125,18 @@ fuzz_target!(|data: &[u8]| {
     let answer = match switches & 192 {
         0 => Answer::Unknown,
         64 => Answer::Unavailable,
-        _ => Answer::Principal(Principal {
+        128 => Answer::Principal(Principal {
             subject: "alice".into(),
-            kind: CredentialKind::Session,
+            kind: CredentialKind::Jwt,
             scopes: vec!["use".into()],
         }),
+        _ => Answer::Session(SessionRecord::new(
+            "alice",
+            vec!["use".into()],
+            Timestamp(1_700_000_000_000),
+            Duration::from_secs(1800),
+            Duration::from_secs(43_200),
+        )),
     };
     let engine = &ENGINES[usize::from(switches & 3)];
 
@@ -152,10 +159,7 @@ fuzz_target!(|data: &[u8]| {
             check_reply(denial.reply());
             let reply = denial.reply();
             assert_eq!(reply.status, denial.reason().code().status());
-            let nosniff = reply
-                .headers
-                .iter()
-                .any(|(name, value)| name.as_str() == "x-content-type-options" && **value == *b"nosniff");
+            let nosniff = reply.header(ResponseHeader::XContentTypeOptions) == Some(b"nosniff");
             assert!(nosniff, "a refusal without the policy's headers: {denial:?}");
         }
         _ => panic!("decided {decision:?}, then {again:?}"),

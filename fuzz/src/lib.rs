@@ -67,7 +67,11 @@ where
 
 /// The response's headers as a client gets them, after checking what must hold of any edits.
 pub fn respond(grant: &Grant, status: u16, headers: &[Header<'_>]) -> Vec<(String, Vec<u8>)> {
-    let edits = grant.respond(ResponseHead { status, headers: headers.iter().copied() }, Fixed);
+    let edits = grant.respond(
+        ResponseHead { status, headers: headers.iter().copied() },
+        Timestamp(1_700_000_000_000),
+        Fixed,
+    );
     if let Some(denial) = edits.replacement() {
         check_reply(denial.reply());
         return reply_headers(denial.reply());
@@ -98,14 +102,14 @@ fn apply(grant: &Grant, edits: &ResponseEdits, headers: &[Header<'_>]) -> Vec<(S
 /// Checks a whole response of the engine's own.
 pub fn check_reply(reply: &Reply) {
     assert!((200..600).contains(&reply.status), "{}", reply.status);
-    for (name, value) in &reply.headers {
+    for (name, value) in reply.headers() {
         check_value(name.as_str(), value);
     }
 }
 
 /// The headers of a response of the engine's own.
 pub fn reply_headers(reply: &Reply) -> Vec<(String, Vec<u8>)> {
-    reply.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.to_vec())).collect()
+    reply.headers().map(|(name, value)| (name.as_str().to_owned(), value.to_vec())).collect()
 }
 
 /// A value that can be sent: no byte in it may end the header or the response (RFC 9110 §5.5).

@@ -3,7 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use bartizan::{OsClock, OsEntropy};
-use bartizan_core::{Answer, Decision, Engine, Form, HeaderPair, Recording, RequestHead, Scheme, Step};
+use bartizan_core::{
+    Answer, Decision, Engine, Form, HeaderPair, Query, Recording, RequestHead, Scheme, Step, limit,
+};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -144,6 +146,10 @@ impl Request {
         loop {
             match evaluation.step() {
                 Step::Done(decision) => return decision,
+                // Whoever asks about one request asks about the first of its client.
+                Step::Need(Query::Take { quota, cost, now, .. }) => {
+                    evaluation.supply(Answer::Taken(limit::take(0, now, quota, cost).0));
+                }
                 // Nobody stands behind us who could know a credential.
                 Step::Need(_) => evaluation.supply(Answer::Unavailable),
                 Step::NeedForm { .. } => evaluation.supply_form(Form::default()),

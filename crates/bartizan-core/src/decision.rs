@@ -7,9 +7,11 @@ use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 
 use crate::{
     Engine, Entropy, Reason, Reply, Scheme, Timestamp,
-    controls::cors::Sharing,
+    controls::{cors::Sharing, rate_limit::Counts},
+    engine::Handoff,
+    keys::Keys,
     limit::{LimitKey, Quota, Taken},
-    policy::CredentialKind,
+    policy::{CredentialKind, LimitStore},
     session::{Ending, NewSession, SessionKey, SessionRecord},
 };
 
@@ -58,9 +60,21 @@ impl Denial {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RequestId(pub u64);
 
+impl RequestId {
+    /// The digits, in ASCII.
+    pub(crate) fn digits(self) -> [u8; 16] {
+        let mut digits = [0; 16];
+        for (place, digit) in digits.iter_mut().rev().enumerate() {
+            let nibble = (self.0 >> (4 * place)).to_le_bytes()[0] & 15;
+            *digit = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+        }
+        digits
+    }
+}
+
 impl core::fmt::Display for RequestId {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{:016x}", self.0)
+        f.write_str(core::str::from_utf8(&self.digits()).unwrap_or_default())
     }
 }
 
@@ -94,7 +108,7 @@ pub enum Query {
         now: Timestamp,
     },
     /// Begin a session. Answered by [`Answer::Done`] when it is kept for good.
-    Begin(NewSession),
+    Begin(Box<NewSession>),
     /// End sessions. Answered by [`Answer::Done`], also where there were none.
     End(Ending),
     /// Was this one-time token not used before? It is used from now on. Answered by [`Answer::Fresh`].
@@ -114,6 +128,8 @@ pub enum Query {
         quota: Quota,
         /// How much; zero only looks.
         cost: u32,
+        /// Who counts.
+        store: LimitStore,
         /// The time.
         now: Timestamp,
     },
@@ -123,7 +139,7 @@ pub enum Query {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TokenDigest(pub [u8; 32]);
 
-/// A credential as the client presented it. It has no way to be shown.
+/// A token or key as the client presented it. It has no way to be shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credential {
     pub(crate) kind: CredentialKind,
@@ -136,7 +152,7 @@ impl Credential {
         self.kind
     }
 
-    /// The secret itself: the value of the session cookie, the token, the key.
+    /// The secret itself: the token, the key.
     pub fn expose(&self) -> &[u8] {
         &self.secret
     }
@@ -187,7 +203,14 @@ pub struct Principal {
 pub struct Grant {
     pub(crate) engine: Engine,
     pub(crate) context: Context,
-    pub(crate) principal: Option<Box<Principal>>,
+    pub(crate) verified: Option<Box<Verified>>,
+}
+
+/// Who asks, and the session that says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Verified {
+    pub(crate) principal: Principal,
+    pub(crate) session: Option<SessionKey>,
 }
 
 /// What is known of a request once it was judged; plain data, which the response side reads.
@@ -207,6 +230,8 @@ pub(crate) struct Context {
     pub(crate) isolation_read: bool,
     pub(crate) isolation_suspect: bool,
     pub(crate) is_websocket: bool,
+    /// The response is for this client alone, whatever its headers say.
+    pub(crate) is_personal: bool,
     pub(crate) edits: Edits,
     /// What few requests have. A context is moved from hand to hand; on the heap this weighs one pointer.
     pub(crate) seldom: Option<Box<Seldom>>,
@@ -221,6 +246,12 @@ pub(crate) struct Seldom {
     pub(crate) connection: Vec<Box<[u8]>>,
     /// What mode `report` would have refused.
     pub(crate) reports: Vec<Reason>,
+    /// What came of counting the request against the rate limits.
+    pub(crate) counts: Counts,
+    /// Whether the upstream may begin or end sessions, and with what.
+    pub(crate) handoff: Option<Handoff>,
+    /// Whose CSRF tokens a handler can have made.
+    pub(crate) client: crate::engine::Client,
 }
 
 /// What is to be done to the request.
@@ -231,8 +262,10 @@ pub(crate) struct Edits {
     pub(crate) authorization: bool,
     pub(crate) api_key: bool,
     pub(crate) upgrade: bool,
-    /// Our session cookie goes.
-    pub(crate) session_cookie: bool,
+    /// A CSRF token of ours, in the header for it.
+    pub(crate) csrf_token: bool,
+    /// Our cookies go.
+    pub(crate) own_cookies: bool,
     /// The upstream's login cookies go too.
     pub(crate) ambient_cookies: bool,
 }
@@ -277,7 +310,7 @@ pub struct Form {
 }
 
 /// Where a policy is used: what the surface knows and the policy cannot.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Deployment {
     /// The address that is listened on, if this surface listens.
     pub listen: Option<core::net::SocketAddr>,
@@ -285,7 +318,17 @@ pub struct Deployment {
     pub tls: bool,
     /// Whether the development profile was chosen: hints reach the client, http origins are allowed.
     pub development: bool,
+    /// The keys that [CSRF tokens](crate::csrf_token) are made with. Without any, none can be had, and what requires one
+    /// is refused.
+    pub keys: Option<Keys>,
+    /// The public keys that the surface signs assertions with, as a JWK set: answered at [`JWKS_PATH`].
+    pub jwks: Option<Box<str>>,
 }
+
+/// Where the public keys are: [RFC 8615] `/.well-known/jwks.json`.
+///
+/// [RFC 8615]: https://www.rfc-editor.org/rfc/rfc8615
+pub const JWKS_PATH: &str = "/.well-known/jwks.json";
 
 /// Something in the policy that works and is probably not meant; `bartizan check` shows them.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -119,7 +119,13 @@ denial_codes! {
     /// A state-changing request whose `Origin` is not in the set (tier 4).
     CsrfOrigin = "csrf.origin", 403, "csrf", "This origin may not change state here.",
         Some("[origin] trusted = [\"{}\"]");
-    /// A token is required and there are no sessions that it could be bound to.
+    /// A token is required and the request brings none, neither in `X-CSRF-Token` nor in a form.
+    CsrfTokenMissing = "csrf.token-missing", 403, "csrf", "This request needs a CSRF token.", None;
+    /// The token was not made for this client, is too old, or came twice.
+    CsrfTokenInvalid = "csrf.token-invalid", 403, "csrf", "The CSRF token is not valid.", None;
+    /// The token is good for one request (`one_time`), and that was made.
+    CsrfTokenUsed = "csrf.token-used", 403, "csrf", "The CSRF token was used before.", None;
+    /// A token is required and none can be had: there are no keys to make one with, or a page of another site asks.
     CsrfTokenUnavailable = "csrf.token-unavailable", 403, "csrf", "This request needs a CSRF token, and none can be had here.",
         None;
     /// A WebSocket handshake from an origin that is not in the set (RFC 6455 §10.2).
@@ -130,6 +136,12 @@ denial_codes! {
     /// A foreign page tried to load an API response (ASVS 3.5.8).
     IsolationCrossSite = "isolation.cross-site", 403, "isolation", "Another site may not load this resource.",
         Some("[origin] trusted = [\"{}\"]");
+    /// The upstream handed off a session where it may not, or not with the nonce of this request. The response goes on
+    /// without it.
+    HandoffRefused = "handoff.refused", 502, "session", "The service's answer cannot be accepted.", None;
+    /// More requests than a rate limit lets through (RFC 6585 §4).
+    RateLimited = "rate.limited", 429, "rate_limit", "Too many requests.",
+        Some("{} = { limit = ..., per = \"...\" }");
     /// The route needs a credential and there was none.
     AuthRequired = "auth.required", 401, "requirement", "Sign in to use this resource.",
         Some("[[route]] require = \"nothing\"");
@@ -218,12 +230,10 @@ impl Reason {
 
 /// The first 128 characters of `value`, with everything but visible ASCII and single spaces replaced by `?`.
 fn printable(value: &[u8]) -> Box<str> {
-    value
-        .iter()
-        .take(128)
-        .map(|&byte| if byte.is_ascii_graphic() || byte == b' ' { char::from(byte) } else { '?' })
-        .collect::<String>()
-        .into_boxed_str()
+    // As bytes, for which there is room at once.
+    let printable =
+        value.iter().take(128).map(|&byte| if byte.is_ascii_graphic() || byte == b' ' { byte } else { b'?' });
+    String::from_utf8(printable.collect()).unwrap_or_default().into_boxed_str()
 }
 
 #[cfg(test)]

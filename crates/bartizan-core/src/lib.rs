@@ -11,13 +11,16 @@ extern crate std;
 
 mod controls;
 pub mod cookie;
+pub mod csrf_token;
 mod decision;
 mod denial;
 mod engine;
 mod error;
 mod facts;
+mod form;
 mod forwarding;
 pub mod headers;
+pub mod keys;
 pub mod limit;
 mod origin;
 mod path;
@@ -29,9 +32,10 @@ pub mod session;
 mod spelling;
 mod trace;
 
+pub use controls::session::BegunSession;
 pub use decision::{
-    Answer, CookieEdit, Credential, Decision, Denial, Deployment, Form, Grant, Principal, Query, RequestId,
-    Step, TokenDigest, Warning,
+    Answer, CookieEdit, Credential, Decision, Denial, Deployment, Form, Grant, JWKS_PATH, Principal, Query,
+    RequestId, Step, TokenDigest, Warning,
 };
 pub use denial::{DenialCode, Reason};
 pub use engine::{Engine, Evaluation, RequestEdits};

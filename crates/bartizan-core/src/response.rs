@@ -1,6 +1,7 @@
 //! What the engine is told about a response, and what it wants done to it.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
+use core::fmt;
 
 use arrayvec::ArrayVec;
 
@@ -37,6 +38,7 @@ response_headers! {
     Allow = "allow";
     Server = "server";
     Location = "location";
+    RateLimit = "ratelimit";
     SetCookie = "set-cookie";
     RetryAfter = "retry-after";
     ContentType = "content-type";
@@ -53,6 +55,7 @@ response_headers! {
     ContentDisposition = "content-disposition";
     OriginAgentCluster = "origin-agent-cluster";
     XContentTypeOptions = "x-content-type-options";
+    RateLimitPolicy = "ratelimit-policy";
     WwwAuthenticate = "www-authenticate";
     StrictTransportSecurity = "strict-transport-security";
     ContentSecurityPolicy = "content-security-policy";
@@ -106,13 +109,15 @@ const BY_LENGTH: [&[ResponseHeader]; 37] = {
     lists[5] = &[H::Allow];
     lists[6] = &[H::Server];
     lists[8] = &[H::Location];
+    lists[9] = &[H::RateLimit];
     lists[10] = &[H::SetCookie];
     lists[11] = &[H::RetryAfter];
     lists[12] = &[H::ContentType, H::XPoweredBy];
     lists[13] = &[H::CacheControl];
     lists[14] = &[H::ContentLength];
     lists[15] = &[H::XFrameOptions, H::ReferrerPolicy, H::ClearSiteData];
-    lists[16] = &[H::XXssProtection, H::ContentEncoding, H::XAspnetVersion, H::WwwAuthenticate];
+    lists[16] =
+        &[H::XXssProtection, H::ContentEncoding, H::XAspnetVersion, H::WwwAuthenticate, H::RateLimitPolicy];
     lists[18] = &[H::PermissionsPolicy];
     lists[19] = &[H::ContentDisposition];
     lists[20] = &[H::OriginAgentCluster];
@@ -210,12 +215,66 @@ pub struct ResponseEdits {
     pub(crate) prepared: ArrayVec<HeaderId, 24>,
     pub(crate) computed: Vec<(ResponseHeader, Box<[u8]>)>,
     pub(crate) set_cookies: Vec<Box<[u8]>>,
-    pub(crate) replacement: Option<Box<crate::Denial>>,
     pub(crate) dropped_cookies: u8,
-    pub(crate) report: Option<Box<crate::Reason>>,
+    /// What few responses have; edits are moved from hand to hand, and on the heap this weighs one pointer.
+    pub(crate) seldom: Option<Box<SeldomEdits>>,
+}
+
+/// What few responses have.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SeldomEdits {
+    pub(crate) replacement: Option<crate::Denial>,
+    pub(crate) report: Option<crate::Reason>,
+    pub(crate) pending: Option<Pending>,
+    pub(crate) login_failed: Option<Box<str>>,
+}
+
+/// What a response waits for.
+#[derive(Clone, Debug)]
+pub(crate) struct Pending {
+    /// Until it was asked.
+    pub(crate) query: Option<crate::Query>,
+    pub(crate) then: Then,
+}
+
+/// What a response gets when the store has answered.
+#[derive(Clone)]
+pub(crate) enum Then {
+    Nothing,
+    /// The cookie of a session that has begun.
+    SetCookie(Box<str>),
+    /// The client's session is over.
+    SignedOut,
+}
+
+impl core::fmt::Debug for Then {
+    /// Not the cookie.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "Nothing",
+            Self::SetCookie(_) => "SetCookie([redacted])",
+            Self::SignedOut => "SignedOut",
+        })
+    }
 }
 
 impl ResponseEdits {
+    /// What the store is to be asked before these edits are whole; once. Supply the answer to the grant that made
+    /// them.
+    pub fn take_query(&mut self) -> Option<crate::Query> {
+        self.seldom.as_mut()?.pending.as_mut()?.query.take()
+    }
+
+    /// The account of a login that failed, as the upstream named it: for the limits of logins.
+    pub fn login_failed(&self) -> Option<&str> {
+        self.seldom.as_ref()?.login_failed.as_deref()
+    }
+
+    /// What few responses have, made where it is first needed.
+    pub(crate) fn seldom(&mut self) -> &mut SeldomEdits {
+        self.seldom.get_or_insert_default()
+    }
+
     /// Appends a finished header. No kind has as many as there is room for.
     pub(crate) fn prepare(&mut self, id: HeaderId) {
         let added = self.prepared.try_push(id).is_ok();
@@ -262,17 +321,17 @@ impl ResponseEdits {
 
     /// What mode `report` would have refused, seen only when the response came (isolation).
     pub fn report(&self) -> Option<&crate::Reason> {
-        self.report.as_deref()
+        self.seldom.as_ref()?.report.as_ref()
     }
 
     /// What is sent instead of the whole response: an error page of the application became a problem document.
     pub fn replacement(&self) -> Option<&crate::Denial> {
-        self.replacement.as_deref()
+        self.seldom.as_ref()?.replacement.as_ref()
     }
 
     /// Takes the replacement out.
     pub fn take_replacement(&mut self) -> Option<crate::Denial> {
-        self.replacement.take().map(|denial| *denial)
+        self.seldom.as_mut()?.replacement.take()
     }
 
     /// Whether a header of the response goes: for surfaces that copy headers one by one.
@@ -290,20 +349,90 @@ pub(crate) fn is_sharing(name: &[u8]) -> bool {
 }
 
 /// A whole response that Bartizan made: a refusal, a preflight, a redirect, a health check.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// It keeps the engine that made it, whose finished headers it names.
+#[derive(Clone)]
 pub struct Reply {
     /// The status code.
     pub status: u16,
-    /// The headers, in order; without `Content-Length`, which the surface knows from the body.
-    pub headers: Vec<(ResponseHeader, Box<[u8]>)>,
     /// The body; empty for preflights and redirects. A surface leaves it out in the answer to HEAD.
     pub body: Box<[u8]>,
+    engine: crate::Engine,
+    /// On the heap: a decision that lets a request through is moved with the room for this one.
+    headers: Box<ReplyHeaders>,
+}
+
+#[derive(Clone, Default)]
+struct ReplyHeaders {
+    prepared: ArrayVec<HeaderId, 24>,
+    computed: Vec<(ResponseHeader, Box<[u8]>)>,
 }
 
 impl Reply {
+    /// A reply with neither headers nor body.
+    pub(crate) fn new(engine: crate::Engine, status: u16) -> Self {
+        Self { status, body: Box::default(), engine, headers: Box::default() }
+    }
+
+    /// Appends a finished header. No reply has as many as there is room for.
+    pub(crate) fn prepare(&mut self, id: HeaderId) {
+        let added = self.headers.prepared.try_push(id).is_ok();
+        debug_assert!(added, "more headers than a reply can get");
+    }
+
+    /// Leaves these finished headers out.
+    pub(crate) fn leave_out(&mut self, ids: &[HeaderId]) {
+        self.headers.prepared.retain(|id| !ids.contains(id));
+    }
+
+    /// Appends a header of this reply alone.
+    pub(crate) fn compute(&mut self, name: ResponseHeader, value: Box<[u8]>) {
+        self.headers.computed.push((name, value));
+    }
+
+    /// The headers that were finished when the engine was built; the [`computed`](Self::computed) ones follow.
+    pub fn prepared(&self) -> &[HeaderId] {
+        &self.headers.prepared
+    }
+
+    /// The headers that belong to this reply alone (a location, an echoed origin).
+    pub fn computed(&self) -> &[(ResponseHeader, Box<[u8]>)] {
+        &self.headers.computed
+    }
+
+    /// All headers, in order; without `Content-Length`, which the surface knows from the body.
+    pub fn headers(&self) -> impl Iterator<Item = (ResponseHeader, &[u8])> {
+        let all = self.engine.prepared_headers();
+        let prepared = self.prepared().iter().filter_map(|id| all.get(id.index()));
+        let prepared = prepared.map(|header| (header.name, header.value.as_bytes()));
+        prepared.chain(self.computed().iter().map(|(name, value)| (*name, &**value)))
+    }
+
     /// The first value of `header`.
     pub fn header(&self, header: ResponseHeader) -> Option<&[u8]> {
-        self.headers.iter().find(|(name, _)| *name == header).map(|(_, value)| &**value)
+        self.headers().find(|(name, _)| *name == header).map(|(_, value)| value)
+    }
+}
+
+impl PartialEq for Reply {
+    /// Whether a client gets the same.
+    fn eq(&self, other: &Self) -> bool {
+        self.status == other.status && self.body == other.body && self.headers().eq(other.headers())
+    }
+}
+
+impl Eq for Reply {}
+
+impl fmt::Debug for Reply {
+    /// What a client gets; not the engine.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<_> =
+            self.headers().map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value))).collect();
+        f.debug_struct("Reply")
+            .field("status", &self.status)
+            .field("headers", &headers)
+            .field("body", &String::from_utf8_lossy(&self.body))
+            .finish_non_exhaustive()
     }
 }
 

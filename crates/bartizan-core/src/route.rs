@@ -198,6 +198,8 @@ mod tests {
             ("* /a", "GET", "/a/", false),
             ("* /a", "GET", "/A", false),
             ("* /a", "GET", "/%61", true),
+            ("* /a", "GET", "/%62", false),
+            ("* /a", "GET", "/%41", false),
             ("* /a", "GET", "/%2561", false),
             ("* /a/", "GET", "/a/", true),
             ("* /a/", "GET", "/a", false),
@@ -270,6 +272,24 @@ mod tests {
             let (earlier_pattern, later_pattern) =
                 (Pattern::parse(earlier, false).unwrap(), Pattern::parse(later, false).unwrap());
             assert_eq!(earlier_pattern.shadows(&later_pattern), expected, "{earlier} before {later}");
+        }
+    }
+
+    #[test]
+    fn one_path_by_other_methods() {
+        for (one, other, expected) in [
+            ("GET /a", "* /a", true),
+            ("GET /a/{x}/**", "POST /a/*/**", true),
+            ("GET /a", "GET /b", false),
+            ("GET /a/**", "GET /a", false),
+            ("GET /a/**", "GET /b/**", false),
+        ] {
+            let (one_pattern, other_pattern) =
+                (Pattern::parse(one, false).unwrap(), Pattern::parse(other, false).unwrap());
+            assert_eq!(one_pattern.same_path(&other_pattern), expected, "{one} and {other}");
+            assert_eq!(one_pattern.as_str(), one);
+            assert!(one_pattern.names_methods());
+            assert_eq!(other_pattern.names_methods(), !other.starts_with('*'), "{other}");
         }
     }
 }

@@ -108,6 +108,24 @@ pub struct SessionRecord {
 }
 
 impl SessionRecord {
+    /// Of a session that begins `now`.
+    pub fn new(
+        subject: impl Into<Box<str>>,
+        scopes: Vec<Box<str>>,
+        now: Timestamp,
+        idle: Duration,
+        absolute: Duration,
+    ) -> Self {
+        Self {
+            subject: subject.into(),
+            scopes,
+            created: now,
+            touched: now,
+            idle,
+            expires: now.after(absolute),
+        }
+    }
+
     /// When it ends if no request comes.
     pub fn ends(&self) -> Timestamp {
         self.expires.min(self.touched.after(self.idle))

@@ -1,16 +1,25 @@
 //! Runs the corpus against the engine itself.
 
+use std::time::Duration;
+
 use bartizan_core::{
-    Answer, CookieEdit, Credential, Decision, Denial, Deployment, Engine, Entropy, Form, Grant, Principal,
-    Query, Reply, RequestHead, ResponseHead, Scheme, Step, Timestamp,
+    Answer, CookieEdit, Decision, Denial, Deployment, Engine, Entropy, Form, Grant, Principal, Query, Reply,
+    RequestHead, ResponseHead, Scheme, Step, Timestamp,
+    csrf_token::{self, Binding},
+    keys::{Keys, PERIOD},
+    limit::Taken,
     policy::{CredentialKind, PolicyInput, load_and_build},
+    session::{SessionKey, SessionRecord},
 };
-use bartizan_corpus::{Case, Corpus, Handled, Head, Observed, Request, StoreAnswer, Surface, problem_code};
+use bartizan_corpus::{
+    Case, Corpus, Handled, Head, KeyAge, MASTER_KEY, Observed, Owner, Request, StoreAnswer, Surface, Token,
+    problem_code,
+};
 
 #[test]
 fn the_engine_agrees() {
     let corpus = Corpus::load().unwrap();
-    match corpus.check(Surface::Engine, send) {
+    match corpus.check(Surface::Engine, |token| mint(token, NOW), send) {
         Ok(count) => println!("{count} cases"),
         Err(report) => panic!("{report}"),
     }
@@ -45,13 +54,26 @@ fn send(case: &Case) -> Result<Observed, String> {
         http2: false,
         headers: request.headers.iter().map(|(name, value)| (name.as_bytes(), &value[..])),
     };
-    let mut evaluation = engine.evaluate(&head, Timestamp(1_700_000_000_000), Counter(1));
+    let mut evaluation = engine.evaluate(&head, NOW, Counter(1));
+    let mut turns = 0..;
     loop {
         match evaluation.step() {
-            Step::Need(Query::Principal(credential)) => evaluation.supply(answer(case, &credential)),
+            Step::Need(Query::Principal(credential)) => {
+                evaluation.supply(answer(case, credential.kind(), NOW));
+            }
+            Step::Need(Query::Session { now, .. }) => {
+                evaluation.supply(answer(case, CredentialKind::Session, now));
+            }
+            Step::Need(Query::Consume { .. }) => {
+                evaluation.supply(case.fresh.map_or(Answer::Unavailable, Answer::Fresh));
+            }
+            Step::Need(Query::Take { .. }) => {
+                evaluation.supply(taken(turns.next().and_then(|turn| case.taken(turn))));
+            }
             Step::Need(query) => return Err(format!("the store is asked {query:?}")),
-            Step::NeedForm { .. } => {
-                evaluation.supply_form(Form { body: request.body.clone(), truncated: false });
+            Step::NeedForm { limit } => {
+                let body = request.body[..request.body.len().min(limit)].to_vec();
+                evaluation.supply_form(Form { body, truncated: request.body.len() > limit });
             }
             Step::Done(Decision::Allow(grant)) => return Ok(handle(case, request, &grant)),
             Step::Done(Decision::Respond(reply)) => return Ok(observed(None, &reply)),
@@ -63,24 +85,68 @@ fn send(case: &Case) -> Result<Observed, String> {
 fn build(case: &Case) -> Result<Engine, String> {
     let profile = case.profile.as_deref();
     let input = PolicyInput { text: &case.policy, profile, ..PolicyInput::new("bartizan.toml") };
-    let deployment = Deployment { development: profile == Some("development"), ..Deployment::default() };
+    let deployment = Deployment {
+        development: profile == Some("development"),
+        keys: case.has_keys.then(keys),
+        ..Deployment::default()
+    };
     load_and_build(&input, |_| Ok(deployment)).map(|(engine, _)| engine).map_err(|errors| {
         let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
         format!("the policy is not accepted: {}", errors.join("; "))
     })
 }
 
-fn answer(case: &Case, credential: &Credential) -> Answer {
+const NOW: Timestamp = Timestamp(1_700_000_000_000);
+
+/// The tokens that a case names, by the keys that its deployment has.
+fn mint(token: Token<'_>, now: Timestamp) -> String {
+    let binding = match token.owner {
+        Owner::Session(cookie) => Binding::Session(SessionKey::of(cookie.as_bytes())),
+        Owner::PreSession(cookie) => Binding::pre_session(cookie.as_bytes()).expect("a pre-session's id"),
+    };
+    let period = u64::try_from(PERIOD.as_millis()).unwrap();
+    let made = match token.key {
+        KeyAge::Current => now.0,
+        KeyAge::Previous => now.0 - period,
+        KeyAge::Expired => now.0 - 2 * period,
+        // More than the clock of another node can be ahead.
+        KeyAge::Future => now.0 + 2 * period,
+    };
+    csrf_token::mint(&keys(), &binding, Timestamp(made), &mut Counter(7)).unwrap()
+}
+
+fn keys() -> Keys {
+    Keys::new(&[MASTER_KEY]).unwrap()
+}
+
+fn answer(case: &Case, asked: CredentialKind, now: Timestamp) -> Answer {
     match &case.answer {
         StoreAnswer::Unknown => Answer::Unknown,
         StoreAnswer::Unavailable => Answer::Unavailable,
-        StoreAnswer::Principal { kind: Some(kind), .. } if kind != word(credential.kind()) => Answer::Unknown,
-        StoreAnswer::Principal { subject, scopes, .. } => Answer::Principal(Principal {
-            subject: subject.as_str().into(),
-            kind: credential.kind(),
-            scopes: scopes.iter().map(|scope| scope.as_str().into()).collect(),
-        }),
+        StoreAnswer::Principal { kind: Some(kind), .. } if kind != word(asked) => Answer::Unknown,
+        StoreAnswer::Principal { subject, scopes, .. } => {
+            let subject = subject.as_str().into();
+            let scopes = scopes.iter().map(|scope| scope.as_str().into()).collect();
+            if asked == CredentialKind::Session {
+                let (idle, absolute) = (Duration::from_mins(30), Duration::from_hours(12));
+                Answer::Session(SessionRecord::new(subject, scopes, now, idle, absolute))
+            } else {
+                Answer::Principal(Principal { subject, kind: asked, scopes })
+            }
+        }
     }
+}
+
+/// What the case says came of taking from a bucket.
+fn taken(taken: Option<bartizan_corpus::Taken>) -> Answer {
+    taken.map_or(Answer::Unavailable, |taken| {
+        Answer::Taken(Taken {
+            allowed: taken.allowed,
+            remaining: taken.remaining,
+            retry_after: taken.retry_after,
+            reset_after: taken.reset_after,
+        })
+    })
 }
 
 fn word(kind: CredentialKind) -> &'static str {
@@ -131,13 +197,24 @@ fn handle(case: &Case, request: &Head, grant: &Grant) -> Observed {
 
 fn respond(case: &Case, grant: &Grant) -> Observed {
     let response = &case.response;
+    let handed = case.response.handed_off(grant.handoff_nonce());
     let mut edits = grant.respond(
         ResponseHead {
             status: response.status,
-            headers: response.headers.iter().map(|(name, value)| (name.as_bytes(), &value[..])),
+            headers: handed.iter().map(|(name, value)| (name.as_bytes(), &value[..])),
         },
+        NOW,
         Counter(101),
     );
+    while let Some(query) = edits.take_query() {
+        let answer = match query {
+            Query::Begin(_) | Query::End(_) if !matches!(case.answer, StoreAnswer::Unavailable) => {
+                Answer::Done
+            }
+            _ => Answer::Unavailable,
+        };
+        grant.supply(&mut edits, &answer, Counter(151));
+    }
     if let Some(denial) = edits.take_replacement() {
         return observed(Some(&denial), denial.reply());
     }
@@ -175,11 +252,7 @@ fn observed(denial: Option<&Denial>, reply: &Reply) -> Observed {
     Observed {
         status: reply.status,
         code: denial.map(|denial| denial.reason().code().as_str().to_owned()),
-        headers: reply
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str().to_owned(), value.to_vec()))
-            .collect(),
+        headers: reply.headers().map(|(name, value)| (name.as_str().to_owned(), value.to_vec())).collect(),
         body: reply.body.to_vec(),
         handled: None,
         reports: None,

@@ -10,7 +10,7 @@ use std::{
 };
 
 use bartizan::{Answers, NoStore};
-use bartizan_core::{Engine, policy};
+use bartizan_core::{Engine, keys::Keys, policy};
 use secrecy::SecretString;
 
 use crate::{GatewayError, deadline::Ticks, upstream::Address};
@@ -28,6 +28,7 @@ pub struct GatewayConfig {
     pub(crate) listen: SocketAddr,
     pub(crate) upstream: Address,
     pub(crate) upstream_token: Option<SecretString>,
+    pub(crate) assertions: Option<(Keys, Box<str>)>,
     pub(crate) threads: usize,
     pub(crate) max_connections: usize,
     pub(crate) drain: Duration,
@@ -68,6 +69,7 @@ impl GatewayConfig {
             listen: Self::listen_address(policy)?,
             upstream: Address::parse(upstream)?,
             upstream_token: None,
+            assertions: None,
             threads,
             max_connections: server.max_connections.map_or(10_000, |max| max.max(1) as usize),
             drain: server.drain_timeout.map_or(Duration::from_secs(30), |span| span.0),
@@ -89,6 +91,15 @@ impl GatewayConfig {
     #[must_use]
     pub fn store(mut self, store: Arc<dyn Answers>) -> Self {
         self.store = store;
+        self
+    }
+
+    /// Tells the upstream of every request of a session who it comes from, by a token in `Bartizan-Assertion` that is
+    /// signed with a key derived from `keys` and names `issuer`. Give the engine the public keys
+    /// ([`assertion_jwks`](crate::assertion_jwks)) by its deployment.
+    #[must_use]
+    pub fn assertions(mut self, keys: Keys, issuer: &str) -> Self {
+        self.assertions = Some((keys, issuer.into()));
         self
     }
 

@@ -16,6 +16,8 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const UPSTREAM_TOKEN: HeaderName = HeaderName::from_static("bartizan-upstream-token");
 const CSP_NONCE: HeaderName = HeaderName::from_static("bartizan-csp-nonce");
+const ASSERTION: HeaderName = HeaderName::from_static("bartizan-assertion");
+const HANDOFF: HeaderName = HeaderName::from_static("bartizan-handoff");
 const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 const UPGRADE: HeaderValue = HeaderValue::from_static("upgrade");
 const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
@@ -80,6 +82,15 @@ pub(crate) fn request(
         && let Ok(nonce) = HeaderValue::from_str(nonce)
     {
         headers.insert(CSP_NONCE, nonce);
+    }
+    if let Some(nonce) = grant.handoff_nonce()
+        && let Ok(mut nonce) = HeaderValue::from_str(nonce)
+    {
+        nonce.set_sensitive(true);
+        headers.insert(HANDOFF, nonce);
+    }
+    if let Some(assertion) = session.worker.assertion(grant) {
+        headers.insert(ASSERTION, assertion);
     }
     if let Some(token) = &site.upstream_token {
         headers.insert(UPSTREAM_TOKEN, token.clone());

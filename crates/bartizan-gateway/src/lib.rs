@@ -50,6 +50,7 @@
 //! TLS has its place in `Gate<S>`, which reads any stream; HTTP/2 in `connection`, beside hyper's HTTP/1, with the same
 //! `proxy` behind it; and in `upstream`, as another implementation of its trait. A reload replaces `site`.
 
+mod assertion;
 mod body;
 mod config;
 mod connection;
@@ -68,6 +69,7 @@ mod tunnel;
 mod upstream;
 mod worker;
 
+pub use assertion::assertion_jwks;
 pub use config::GatewayConfig;
 pub use error::GatewayError;
 pub use listener::{BoundGateway, Drained, Gateway};

@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     future::poll_fn,
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     rc::Rc,
@@ -13,7 +14,7 @@ use std::{
 
 use bartizan::{HeaderPairs, OsClock, OsEntropy};
 use bartizan_core::{
-    Decision, Denial, DenialCode, Form, Grant, Reason, Reply, RequestHead, ResponseHead, Scheme, Step,
+    Answer, Decision, Denial, DenialCode, Form, Grant, Reason, Reply, RequestHead, ResponseHead, Scheme, Step,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header, request};
@@ -194,18 +195,18 @@ async fn proxy(
         let taken = before_deadline(session, Tunnel::take(&mut response)).await;
         let Ok(Some(tunnel)) = taken else { return Err(DenialCode::UpstreamInvalid.into()) };
         session.set_tunnel(tunnel);
-        return edited(session, site, grant, response.map(|_| whole(session, Bytes::new())), true);
+        return edited(session, site, grant, response.map(|_| whole(session, Bytes::new())), true).await;
     }
     if !upstream::is_well_framed(response.headers()) {
         return Err(DenialCode::UpstreamInvalid.into());
     }
     session.enter(Phase::Streaming);
     let response = response.map(|body| ResponseBody::stream(Rc::clone(session), body, connection));
-    edited(session, site, grant, response, false)
+    edited(session, site, grant, response, false).await
 }
 
 /// The engine's edits, done to `response`.
-fn edited(
+async fn edited(
     session: &Rc<Session>,
     site: &Site,
     grant: &Grant,
@@ -215,7 +216,11 @@ fn edited(
     let (mut head, body) = response.into_parts();
     forward::response_hops(&mut head.headers);
     let judged = ResponseHead { status: head.status.as_u16(), headers: HeaderPairs::new(&head.headers) };
-    let mut edits = grant.respond(judged, OsEntropy);
+    let mut edits = grant.respond(judged, OsClock, OsEntropy);
+    while let Some(query) = edits.take_query() {
+        let answer = before_deadline(session, session.worker.store.answer(query)).await;
+        grant.supply(&mut edits, &answer.unwrap_or(Answer::Unavailable), OsEntropy);
+    }
     if let Some(reason) = edits.report() {
         log::reported(session, grant, reason);
     }
@@ -319,13 +324,16 @@ fn denied(
 }
 
 /// A reply of ours as a response. Where something of the request is unread, the connection ends with it.
-fn respond(session: &Rc<Session>, site: &Site, reply: Reply, unread: bool) -> Response<ResponseBody> {
+fn respond(session: &Rc<Session>, site: &Site, mut reply: Reply, unread: bool) -> Response<ResponseBody> {
     session.enter(Phase::Streaming);
-    let mut response = Response::new(whole(session, Bytes::from(reply.body)));
+    let mut response = Response::new(whole(session, Bytes::from(mem::take(&mut reply.body))));
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
-    headers.reserve(reply.headers.len() + 2);
-    for (name, value) in &reply.headers {
+    headers.reserve(reply.prepared().len() + reply.computed().len() + 2);
+    for (name, value) in reply.prepared().iter().filter_map(|id| site.prepared(id.index())) {
+        headers.append(name.clone(), value.clone());
+    }
+    for (name, value) in reply.computed() {
         forward::append(headers, site.name(*name), value);
     }
     if unread {

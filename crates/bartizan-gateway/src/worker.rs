@@ -12,7 +12,8 @@ use std::{
     time::Duration,
 };
 
-use bartizan::Answers;
+use bartizan::{Answers, OsClock};
+use bartizan_core::{Clock as _, Grant};
 use http::HeaderValue;
 use hyper::server::conn::http1::Builder;
 use tokio::{
@@ -22,6 +23,7 @@ use tokio::{
 };
 
 use crate::{
+    assertion::Assertions,
     config::{GatewayConfig, Limits},
     connection,
     deadline::{Clock, TICK},
@@ -53,6 +55,7 @@ impl Shared {
 pub(crate) struct Worker {
     site: RefCell<Rc<Site>>,
     pub(crate) store: Arc<dyn Answers>,
+    assertions: Option<Assertions>,
     pub(crate) limits: Limits,
     pub(crate) clock: Rc<Clock>,
     pub(crate) pool: Rc<Pool>,
@@ -77,6 +80,10 @@ impl Worker {
         Rc::new(Self {
             site: RefCell::new(Rc::new(Site::new(config.engine.clone(), token.map(own)))),
             store: Arc::clone(&config.store),
+            assertions: config
+                .assertions
+                .as_ref()
+                .map(|(keys, issuer)| Assertions::new(keys.clone(), issuer)),
             limits: config.limits,
             pool: Pool::new(config.upstream.clone(), Rc::clone(&clock)),
             clock,
@@ -91,6 +98,11 @@ impl Worker {
     /// The policy that holds now. A request keeps what it began with.
     pub(crate) fn site(&self) -> Rc<Site> {
         Rc::clone(&self.site.borrow())
+    }
+
+    /// What the upstream is told of who asks.
+    pub(crate) fn assertion(&self, grant: &Grant) -> Option<HeaderValue> {
+        self.assertions.as_ref()?.header(grant, OsClock.now())
     }
 
     /// Whether no request may begin any more.

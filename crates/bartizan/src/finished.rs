@@ -176,6 +176,6 @@ mod tests {
         let step = engine.evaluate(&head, crate::OsClock, crate::OsEntropy).step();
         let Step::Done(Decision::Allow(grant)) = step else { panic!("{step:?}") };
         let response = ResponseHead { status: 200, headers: std::iter::empty::<HeaderPair<'_>>() };
-        grant.respond(response, crate::OsEntropy).prepared().to_vec()
+        grant.respond(response, crate::OsClock, crate::OsEntropy).prepared().to_vec()
     }
 }

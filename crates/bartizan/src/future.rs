@@ -17,12 +17,13 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::{
-    BoxFuture, DenialEvent, HeaderPairs, OsEntropy,
+    BoxFuture, DenialEvent, HeaderPairs, OsClock, OsEntropy,
     body::{BoxError, Exceeded, RequestBodies, RequestBody, ResponseBodies},
     connection,
     extract::{ClientIp, CspNonce},
     headers,
     judge::{Judged, Seen, Shared},
+    session_handle::{Handle, Sessions},
 };
 
 pin_project! {
@@ -55,6 +56,8 @@ struct Passed {
     seen: Seen,
     /// Set where the body had to be counted.
     exceeded: Option<Exceeded>,
+    /// What the handler does with sessions, where the policy has any.
+    sessions: Option<Arc<Handle>>,
 }
 
 impl<S, B, I, O> ResponseFuture<S, B, I, O>
@@ -100,8 +103,8 @@ where
 {
     let grant = match decision {
         Decision::Allow(grant) => grant,
-        Decision::Respond(reply) => return replying(reply, &seen.method),
-        Decision::Deny(denial) => return replying(denial.into_reply(), &seen.method),
+        Decision::Respond(reply) => return replying(shared, reply, &seen.method),
+        Decision::Deny(denial) => return replying(shared, denial.into_reply(), &seen.method),
     };
     for reason in grant.reports() {
         log(&request, &grant, &seen, reason, None);
@@ -111,10 +114,14 @@ where
     if length.lower() > max {
         let denial = grant.fail(Reason::new(DenialCode::BodyTooLarge), OsEntropy);
         log(&request, &grant, &seen, denial.reason(), Some(&denial));
-        return replying(denial.into_reply(), &seen.method);
+        return replying(shared, denial.into_reply(), &seen.method);
     }
+    let sessions = Handle::new(&grant, &shared.store, request.headers());
     headers::edit_request(request.headers_mut(), grant.request_edits());
     introduce(request.extensions_mut(), &grant, seen.peer);
+    if let Some(handle) = &sessions {
+        request.extensions_mut().insert(Sessions(Arc::clone(handle)));
+    }
     let mut exceeded = None;
     let (parts, body) = request.into_parts();
     let mut body = body_of(body);
@@ -122,19 +129,24 @@ where
         exceeded = Some(body.limit(max));
     }
     let body = <B as RequestBodies<I>>::carry(body);
-    let passed = Passed { shared: Arc::clone(shared), grant, seen, exceeded };
+    let passed = Passed { shared: Arc::clone(shared), grant, seen, exceeded, sessions };
     match catch_unwind(AssertUnwindSafe(|| inner.call(Request::from_parts(parts, body)))) {
         Ok(future) => ResponseFuture { state: State::Handling { future, passed } },
         Err(panic) => replied(passed.panicked::<B, O>(panic)),
     }
 }
 
-fn replying<S, B, I, O>(reply: Reply, method: &Method) -> ResponseFuture<S, B, I, O>
+fn replying<S, B, I, O>(shared: &Shared, reply: Reply, method: &Method) -> ResponseFuture<S, B, I, O>
 where
     B: RequestBodies<I> + ResponseBodies<O>,
     S: Service<Request<<B as RequestBodies<I>>::Body>, Response = Response<O>>,
 {
-    replied(headers::response(reply, *method == Method::HEAD, <B as ResponseBodies<O>>::reply))
+    replied(headers::response(
+        reply,
+        &shared.prepared,
+        *method == Method::HEAD,
+        <B as ResponseBodies<O>>::reply,
+    ))
 }
 
 fn replied<S, B, I, O>(response: Response<<B as ResponseBodies<O>>::Body>) -> ResponseFuture<S, B, I, O>
@@ -186,7 +198,7 @@ fn event<'a>(
 
 impl Passed {
     /// Gives the handler's response what the policy adds, or replaces it.
-    fn finish<B, O>(&self, mut response: Response<O>) -> Response<<B as ResponseBodies<O>>::Body>
+    fn finish<B, O>(&mut self, mut response: Response<O>) -> Response<<B as ResponseBodies<O>>::Body>
     where
         B: ResponseBodies<O>,
     {
@@ -194,11 +206,15 @@ impl Passed {
             // Whatever the handler made of the error, the client is told what happened.
             return self.refuse::<B, O>(&self.grant.fail(Reason::new(DenialCode::BodyTooLarge), OsEntropy));
         }
+        let mail = self.sessions.as_ref().filter(|handle| handle.has_mail()).cloned();
+        if mail.is_some() {
+            self.grant.make_personal();
+        }
         let head = ResponseHead {
             status: response.status().as_u16(),
             headers: HeaderPairs::new(response.headers()),
         };
-        let mut edits = self.grant.respond(head, OsEntropy);
+        let mut edits = self.grant.respond(head, OsClock, OsEntropy);
         if let Some(denial) = edits.take_replacement() {
             return self.refuse::<B, O>(&denial);
         }
@@ -207,6 +223,9 @@ impl Passed {
         }
         let Shared { prepared, finished, .. } = &*self.shared;
         headers::edit_response(response.headers_mut(), &edits, prepared, finished);
+        if let Some(handle) = mail {
+            handle.deliver(response.headers_mut());
+        }
         response.map(<B as ResponseBodies<O>>::pass)
     }
 
@@ -224,7 +243,12 @@ impl Passed {
     {
         self.log(denial.reason(), Some(denial));
         let is_head = self.seen.method == Method::HEAD;
-        headers::response(denial.reply().clone(), is_head, <B as ResponseBodies<O>>::reply)
+        headers::response(
+            denial.reply().clone(),
+            &self.shared.prepared,
+            is_head,
+            <B as ResponseBodies<O>>::reply,
+        )
     }
 
     #[cold]

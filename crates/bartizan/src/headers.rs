@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    mem,
     sync::{Mutex, PoisonError},
 };
 
@@ -106,13 +107,21 @@ pub(crate) fn edit_request(headers: &mut HeaderMap, edits: RequestEdits<'_>) {
     }
 }
 
-/// Makes a response of a reply. The answer to HEAD says how long the body would have been, and has none
+/// Makes a response of a reply, whose engine's headers `prepared` are. The answer to HEAD says how long the body would have been, and has none
 /// (RFC 9110 §9.3.2).
-pub(crate) fn response<B>(reply: Reply, is_head: bool, body: impl FnOnce(Bytes) -> B) -> Response<B> {
-    let Reply { status, headers, body: text } = reply;
-    let mut map = HeaderMap::with_capacity(headers.len() + 1);
-    for (header, value) in headers {
-        append(&mut map, name(header), &value);
+pub(crate) fn response<B>(
+    mut reply: Reply,
+    prepared: &Prepared,
+    is_head: bool,
+    body: impl FnOnce(Bytes) -> B,
+) -> Response<B> {
+    let (status, text) = (reply.status, mem::take(&mut reply.body));
+    let mut map = HeaderMap::with_capacity(reply.prepared().len() + reply.computed().len() + 1);
+    for (name, value) in reply.prepared().iter().filter_map(|id| prepared.get(id.index())) {
+        map.append(name, value.clone());
+    }
+    for (header, value) in reply.computed() {
+        append(&mut map, name(*header), value);
     }
     // RFC 9110 §8.6: neither 1xx nor 204 has a Content-Length, and one on a 304 would speak of the 200.
     if !matches!(status, ..200 | 204 | 304) {
@@ -121,6 +130,25 @@ pub(crate) fn response<B>(reply: Reply, is_head: bool, body: impl FnOnce(Bytes) 
     let mut response = Response::new(body(if is_head { Bytes::new() } else { text.into() }));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     *response.headers_mut() = map;
+    response
+}
+
+/// A reply as a handler's response: its type, its body and what goes with its status. The layer around the handler adds
+/// the rest, as to every response.
+#[cfg(feature = "axum")]
+pub(crate) fn bare_response(reply: &Reply, engine: &Engine) -> axum::response::Response {
+    use ResponseHeader::{ContentType, RetryAfter, WwwAuthenticate};
+
+    let prepared = engine.prepared_headers();
+    let own = reply.prepared().iter().filter_map(|id| prepared.get(id.index()));
+    let own = own.filter(|header| matches!(header.name, ContentType | RetryAfter | WwwAuthenticate));
+    let mut headers = HeaderMap::new();
+    for header in own {
+        append(&mut headers, name(header.name), header.value.as_bytes());
+    }
+    let mut response = Response::new(axum::body::Body::from(Bytes::from(reply.body.clone())));
+    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.headers_mut() = headers;
     response
 }
 

@@ -26,11 +26,12 @@ mod judge;
 mod layer;
 mod log;
 mod policy_file;
+mod session_handle;
 mod world;
 
 pub use bartizan_core::{
     Answer, Credential, Decision, Denial, DenialCode, Deployment, Engine, Grant, PolicyError, Principal,
-    Query, Reason, RequestId, Scheme, Warning, policy,
+    Query, Reason, RequestId, Scheme, Warning, limit, policy, session,
 };
 pub use bartizan_store::{Answers, BoxFuture, NoStore, Store, StoreError};
 #[cfg(feature = "axum")]
@@ -42,5 +43,8 @@ pub use future::ResponseFuture;
 pub use layer::{BartizanLayer, BartizanService};
 pub use log::{DENIAL_TARGET, DenialEvent};
 pub use policy_file::{Faults, PolicyFile, PolicyFileError};
+#[cfg(feature = "axum")]
+pub use session_handle::Authenticated;
+pub use session_handle::{OptionalSession, Session, Sessions, SessionsUnavailable};
 pub use tower_layer::Layer;
 pub use world::{OsClock, OsEntropy};

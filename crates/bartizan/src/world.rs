@@ -25,7 +25,7 @@ impl Entropy for OsEntropy {
 pub struct OsClock;
 
 impl Clock for OsClock {
-    fn now(&self) -> Timestamp {
+    fn now(self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp(since.as_secs().saturating_mul(1000).saturating_add(since.subsec_millis().into()))
     }

@@ -5,6 +5,7 @@ use std::{
     fmt, fs,
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde::Deserialize;
@@ -80,6 +81,12 @@ pub struct Case {
     pub response: Response,
     /// What the store answers.
     pub answer: StoreAnswer,
+    /// Whether a one-time token was not used before; `None` where the store cannot say.
+    pub fresh: Option<bool>,
+    /// Whether the deployment has keys: [`MASTER_KEY`](crate::MASTER_KEY).
+    pub has_keys: bool,
+    /// What it answers to whoever takes from a bucket, each time the next, the last for good.
+    pub taken: Vec<Taken>,
     /// What must come of it.
     pub expect: Expect,
 }
@@ -119,6 +126,18 @@ pub struct Response {
     pub fault: Option<Fault>,
 }
 
+impl Response {
+    /// The headers, with `{handoff}` as the nonce that the request carried to the upstream; nothing where there was
+    /// none.
+    pub fn handed_off(&self, nonce: Option<&str>) -> Vec<(String, Vec<u8>)> {
+        let own = |value: &[u8]| {
+            let text: String = value.iter().copied().map(char::from).collect();
+            text.replace("{handoff}", nonce.unwrap_or_default()).chars().map(|c| c as u8).collect()
+        };
+        self.headers.iter().map(|(name, value)| (name.clone(), own(value))).collect()
+    }
+}
+
 /// What the store answers to every query.
 #[derive(Clone, Debug)]
 pub enum StoreAnswer {
@@ -135,6 +154,19 @@ pub enum StoreAnswer {
     Unknown,
     /// The store cannot be asked.
     Unavailable,
+}
+
+/// What came of taking from a bucket.
+#[derive(Clone, Copy, Debug)]
+pub struct Taken {
+    /// Whether there was enough in it.
+    pub allowed: bool,
+    /// How many are left in it.
+    pub remaining: u32,
+    /// How long until one more may come.
+    pub retry_after: Duration,
+    /// How long until it is full again.
+    pub reset_after: Duration,
 }
 
 /// All cases.
@@ -256,6 +288,9 @@ fn read_case(
         seen_by,
         response: read_response(case.response)?,
         answer: read_answer(case.answer),
+        fresh: case.fresh,
+        has_keys: case.keys.unwrap_or(true),
+        taken: case.taken.into_iter().map(read_taken).collect(),
         expect: Expect::read(case.expect)?,
     })
 }
@@ -297,6 +332,22 @@ fn read_answer(answer: Option<written::Answer>) -> StoreAnswer {
         }
         Some(written::Answer::Word(written::AnswerWord::Unknown)) => StoreAnswer::Unknown,
         Some(written::Answer::Word(written::AnswerWord::Unavailable)) | None => StoreAnswer::Unavailable,
+    }
+}
+
+fn read_taken(taken: written::Taken) -> Taken {
+    Taken {
+        allowed: taken.allowed,
+        remaining: taken.remaining,
+        retry_after: Duration::from_secs_f64(taken.retry_after),
+        reset_after: Duration::from_secs_f64(taken.reset_after),
+    }
+}
+
+impl Case {
+    /// What the store answers to whoever takes from a bucket for the `turn`th time, from 0.
+    pub fn taken(&self, turn: usize) -> Option<Taken> {
+        self.taken.get(turn).or(self.taken.last()).copied()
     }
 }
 

@@ -15,8 +15,12 @@ mod check;
 mod compare;
 mod observed;
 mod text;
+mod token;
 pub mod written;
 
-pub use case::{Case, Corpus, CorpusError, Fault, Head, Request, Response, Scheme, StoreAnswer, Surface};
+pub use case::{
+    Case, Corpus, CorpusError, Fault, Head, Request, Response, Scheme, StoreAnswer, Surface, Taken,
+};
 pub use compare::Expect;
 pub use observed::{Handled, Observed, problem_code};
+pub use token::{KeyAge, MASTER_KEY, Owner, Token};

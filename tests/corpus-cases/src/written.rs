@@ -2,6 +2,12 @@
 //!
 //! Text that stands for bytes (targets, header values, bodies, `bytes`) is read as Latin-1: each character up
 //! to U+00FF is one byte, so `"\u00ff"` is the byte FF. In such text `{a*4000}` stands for `a`, 4000 times.
+//!
+//! In a request's headers and body, and in what the handler is expected to see of them, `{csrf:session:abc}` stands for
+//! the CSRF token of the client with the session cookie `abc`, and `{csrf:presession:…}` for that of the pre-session
+//! cookie; `{csrf-previous:…}` was made with the key before the current one, `{csrf-expired:…}` with the one before
+//! that, `{csrf-future:…}` with a key whose time has not come. In what the client is expected to get, `{token}` stands
+//! for a CSRF token and `{id}` for the id of a pre-session, each the same in all places of one text.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -53,6 +59,14 @@ pub struct Case {
     pub response: Response,
     /// What the store answers.
     pub answer: Option<Answer>,
+    /// Whether the one-time token was not used before; where nothing is written the store cannot say.
+    pub fresh: Option<bool>,
+    /// Whether the deployment has keys to make tokens with; it has.
+    pub keys: Option<bool>,
+    /// What the store answers to whoever takes from a rate limit's bucket, each time the next, the last for good.
+    /// Nothing where nothing is written.
+    #[serde(default)]
+    pub taken: Vec<Taken>,
     /// What must come of it.
     pub expect: Expect,
 }
@@ -84,7 +98,7 @@ pub struct Head {
 pub struct Response {
     /// The status; 200.
     pub status: Option<u16>,
-    /// The headers; `content-type: application/json`.
+    /// The headers; `content-type: application/json`. `{handoff}` is the nonce that the request carried.
     pub headers: Option<Vec<(String, String)>>,
     /// The body; `{}`.
     pub body: Option<String>,
@@ -125,6 +139,22 @@ pub struct PrincipalAnswer {
     pub kind: Option<String>,
 }
 
+/// `taken = [{ allowed = false, remaining = 0, retry_after = 3, reset_after = 10.5 }]`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Taken {
+    /// Whether there was enough in the bucket.
+    pub allowed: bool,
+    /// How many are left in it.
+    pub remaining: u32,
+    /// How long until one more may come, in seconds; 0.
+    #[serde(default)]
+    pub retry_after: f64,
+    /// How long until the bucket is full again, in seconds; 0.
+    #[serde(default)]
+    pub reset_after: f64,
+}
+
 /// `[case.expect]`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -151,7 +181,8 @@ pub struct Expect {
     /// Names of members that a list-like response header must not have.
     #[serde(default)]
     pub lacking: BTreeMap<String, Vec<String>>,
-    /// All the cookies that are set, in order; the order of a cookie's attributes does not matter.
+    /// All the cookies that are set, in order; the order of a cookie's attributes does not matter, and the value `*`
+    /// stands for 43 random characters of base64url.
     pub set_cookies: Option<Vec<String>>,
     /// The body.
     pub body: Option<String>,

@@ -3,6 +3,7 @@
 //! - [`FastApi`]: the careless example application under uvicorn, from a virtual environment under `target/`.
 //! - [`Chromium`]: a headless browser, driven over `WebDriver`.
 //! - [`Cdn`]: the hosts that FastAPI's documentation pages load Swagger UI and `ReDoc` from.
+//! - [`Postgres`]: a database server of its own, stopped, killed and started again as a test says.
 //! - [`StaticSite`]: somebody else's web site.
 //! - [`Redis`] and [`RedisCluster`]: a server, or three that share the keys.
 //! - [`Gateway`]: the `bartizan` binary in front of any of them.
@@ -30,6 +31,7 @@ mod fastapi;
 mod gateway;
 mod http_client;
 pub mod install;
+mod postgres;
 mod process;
 pub mod raw;
 mod redis;
@@ -42,6 +44,7 @@ pub use chromium::{Browser, Chromium, ConsoleMessage};
 pub use fastapi::FastApi;
 pub use gateway::Gateway;
 pub use http_client::{HttpRequest, HttpResponse};
+pub use postgres::Postgres;
 pub use process::LogOnFailure;
 pub use redis::{Redis, RedisCluster, Tls};
 pub use static_site::StaticSite;

@@ -45,6 +45,9 @@ struct Case {
 struct Expect {
     decision: String,
     code: Option<String>,
+    /// What mode `report` would have refused, and what is only ever told to the log.
+    #[serde(default)]
+    reports: Vec<String>,
     #[serde(default)]
     headers: toml::Table,
     #[serde(default)]
@@ -97,7 +100,10 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
 
 impl Expect {
     fn refuses(&self, code: DenialCode) -> bool {
-        self.decision == "deny" && self.code.as_deref() == Some(code.as_str())
+        // A hand-off is refused by leaving it out of the response.
+        let told =
+            code == DenialCode::HandoffRefused && self.reports.iter().any(|name| name == code.as_str());
+        told || (self.decision == "deny" && self.code.as_deref() == Some(code.as_str()))
     }
 }
 

@@ -5,7 +5,7 @@
 mod text;
 mod values;
 
-use bartizan::OsEntropy;
+use bartizan::{OsClock, OsEntropy};
 use bartizan_core::{
     Decision, Denial, DenialCode, Engine, Grant, Note, Reply, ResponseEdits, ResponseHead, Scheme, Verdict,
 };
@@ -26,7 +26,7 @@ use crate::{
 pub(crate) fn run(arguments: &ExplainArguments) -> Result<Outcome, Failure> {
     let source = Source::find(arguments.policy.policy.as_deref())?.unwrap_or_else(Source::built_in);
     let profile = arguments.policy.profile.profile.as_deref();
-    let policy = match policy::load(&source, profile, None)? {
+    let policy = match policy::load(&source, profile, None, policy::stand_in_keys())? {
         Ok(policy) => policy,
         Err(faults) => {
             diagnostics::print(&source, &faults);
@@ -241,7 +241,7 @@ impl From<&bartizan_core::Reason> for Refusal {
 
 impl From<&Reply> for Answered {
     fn from(reply: &Reply) -> Self {
-        let headers = reply.headers.iter().map(|(name, value)| (name.as_str(), shown(value, None))).collect();
+        let headers = reply.headers().map(|(name, value)| (name.as_str(), shown(value, None))).collect();
         Self { status: reply.status, headers }
     }
 }
@@ -284,7 +284,7 @@ impl Edited {
     /// What becomes of a response of this type.
     fn of(grant: &Grant, content_type: &[u8]) -> Self {
         let head = ResponseHead { status: 200, headers: [(&b"content-type"[..], content_type)].into_iter() };
-        let edits: ResponseEdits = grant.respond(head, OsEntropy);
+        let edits: ResponseEdits = grant.respond(head, OsClock, OsEntropy);
         let prepared = grant.engine().prepared_headers();
         let finished = edits.prepared().iter().filter_map(|id| prepared.get(id.index()));
         let finished = finished.map(|header| (header.name.as_str(), header.value.to_string()));

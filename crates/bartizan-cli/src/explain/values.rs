@@ -20,7 +20,7 @@ pub(super) struct Value {
 }
 
 /// The tables that a control reads, by the control's name.
-const READS: [(&str, &[&str]); 14] = [
+const READS: [(&str, &[&str]); 15] = [
     ("firewall", &["request"]),
     ("framing", &[]),
     ("health", &["server.health"]),
@@ -31,6 +31,7 @@ const READS: [(&str, &[&str]); 14] = [
     ("csrf", &["csrf", "origin"]),
     ("websocket", &["websocket", "origin"]),
     ("isolation", &["isolation", "origin"]),
+    ("rate_limit", &["rate_limit"]),
     ("requirement", &["default.require", "session", "jwt", "api_keys"]),
     ("headers", &["headers"]),
     ("csp", &["csp"]),

@@ -112,11 +112,11 @@ impl Firewall {
         if facts.cookie_bytes > self.max_cookies_bytes {
             return refuse(Code::CookiesTooLarge, b"", "the cookies are longer than the policy allows");
         }
-        if facts.session_copies > 1 {
+        if facts.repeats_own_cookie() {
             return refuse(
                 Code::CookieDuplicate,
                 b"",
-                "our session cookie came twice; one of them was planted",
+                "a cookie of ours came twice; one of them was planted",
             );
         }
         if facts.authorization.is_repeated() {
@@ -214,6 +214,7 @@ mod tests {
             (&[("cookie", "a=12345")], Some("cookie.too-large")),
             (&[("cookie", "a=12;b=1;c=2")], None),
             (&[("cookie", "a=12;b=1;c=23")], Some("cookie.total-too-large")),
+            (&[("cookie", "s=1")], None),
             (&[("cookie", "s=1;s=2")], Some("cookie.duplicate")),
             (&[("authorization", "a"), ("authorization", "a")], Some("authorization.duplicate")),
         ] {
@@ -263,15 +264,21 @@ mod tests {
     #[test]
     fn paths_pass_only_what_is_relaxed() {
         use crate::policy::Relaxation;
-        let facts = facts_with("GET", "/a%2fb", &[], NO_NAMES);
-        let found = look(&facts);
-        assert_eq!(
-            Firewall::decide_path(&facts, found, Findings::default()).code(),
-            Some("path.encoded-slash")
-        );
-        assert_eq!(
-            Firewall::decide_path(&facts, found, Findings::of(&[Relaxation::EncodedSlash])).code(),
-            None
-        );
+        let strict = Findings::default();
+        let relaxed = Findings::of(&[Relaxation::EncodedSlash]);
+        for (path, allowed, expected) in [
+            ("/a/b", strict, Ok("the path has one reading")),
+            ("/a/b", relaxed, Ok("the path has one reading")),
+            ("/a%2fb", strict, Err("path.encoded-slash")),
+            ("/a%2fb", relaxed, Ok("the route lets this path pass")),
+            ("/a//b", relaxed, Err("path.empty-segment")),
+        ] {
+            let facts = facts_with("GET", path, &[], NO_NAMES);
+            let found = match Firewall::decide_path(&facts, look(&facts), allowed) {
+                Finding::Skip(why) | Finding::Pass(why) => Ok(why),
+                Finding::Refuse { code, .. } => Err(code.as_str()),
+            };
+            assert_eq!(found, expected, "{path}");
+        }
     }
 }

@@ -140,4 +140,17 @@ mod tests {
             decide(&hosts(), &facts, Authority::parse(b"api.example.com:8443").unwrap(), Scheme::Http);
         assert!(matches!(outcome, Outcome::Finding(Finding::Refuse { .. })));
     }
+
+    #[test]
+    fn an_api_key_or_a_target_without_a_path_is_not_redirected() {
+        let headers = [("accept", "text/html")];
+        let plain = facts("GET", &headers);
+        let key = Facts { api_key: Some(b"k"), ..plain.clone() };
+        let asterisk = Facts { path: b"*", ..plain.clone() };
+        for (facts, redirected) in [(plain, true), (key, false), (asterisk, false)] {
+            let outcome =
+                decide(&hosts(), &facts, Authority::parse(b"api.example.com:8443").unwrap(), Scheme::Http);
+            assert_eq!(matches!(outcome, Outcome::Redirect(_)), redirected, "{facts:?}");
+        }
+    }
 }

@@ -10,7 +10,9 @@ pub(crate) mod framing;
 pub(crate) mod host;
 pub(crate) mod https;
 pub(crate) mod isolation;
+pub(crate) mod rate_limit;
 pub(crate) mod requirement;
+pub(crate) mod session;
 pub(crate) mod websocket;
 
 use crate::DenialCode;

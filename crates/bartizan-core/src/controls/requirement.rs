@@ -4,7 +4,7 @@ use alloc::{boxed::Box, string::String, vec::Vec};
 
 use super::Finding;
 use crate::{
-    Credential, DenialCode, PolicyErrorKind, Principal,
+    DenialCode, PolicyErrorKind, Principal,
     error::Problems,
     facts::Facts,
     policy::{CredentialKind, RequireConfig},
@@ -95,17 +95,16 @@ impl Requirement {
 
     /// The credential to ask about. An explicit one beats a cookie; a session is asked for only where it is needed.
     #[inline]
-    pub(crate) fn credential(
+    pub(crate) fn credential<'r>(
         &self,
-        facts: &Facts<'_>,
+        facts: &Facts<'r>,
         configured: Configured,
         anonymous: bool,
-    ) -> Option<Credential> {
-        let credential = |kind, secret: &[u8]| Some(Credential { kind, secret: secret.into() });
+    ) -> Option<(CredentialKind, &'r [u8])> {
         if configured.api_keys
             && let Some(key) = facts.api_key
         {
-            return credential(CredentialKind::ApiKey, key);
+            return Some((CredentialKind::ApiKey, key));
         }
         if (configured.jwt || configured.api_keys)
             && let Some(token) = facts.authorization.value().and_then(bearer)
@@ -117,11 +116,11 @@ impl Requirement {
             } else {
                 CredentialKind::Jwt
             };
-            return credential(kind, token);
+            return Some((kind, token));
         }
         match self {
             Self::Any { .. } if self.accepts(CredentialKind::Session) && !anonymous => {
-                credential(CredentialKind::Session, facts.session?)
+                Some((CredentialKind::Session, facts.session?))
             }
             _ => None,
         }
@@ -220,7 +219,25 @@ mod tests {
                 &[cookie, ("authorization", "bearer  key_live_x")],
                 Some((ApiKey, "key_live_x")),
             ),
+            (
+                any(&[Session], None),
+                ALL,
+                &[cookie, ("authorization", "Bearer opaque-token")],
+                Some((Jwt, "opaque-token")),
+            ),
+            (
+                any(&[Session], None),
+                ALL,
+                &[cookie, ("authorization", "Bearer eyJ_live_x")],
+                Some((Jwt, "eyJ_live_x")),
+            ),
             (any(&[Session], None), ALL, &[cookie, ("x-api-key", "k")], Some((ApiKey, "k"))),
+            (
+                any(&[Session], None),
+                Configured { session: true, ..Configured::default() },
+                &[cookie, ("x-api-key", "k")],
+                Some((Session, "s")),
+            ),
             (any(&[Session], None), ALL, &[cookie], Some((Session, "s"))),
             (any(&[Session], None), ALL, &[cookie, ("authorization", "Basic eDp5")], Some((Session, "s"))),
             (any(&[Jwt], None), ALL, &[cookie], None),
@@ -241,8 +258,7 @@ mod tests {
         ] {
             let facts = facts_with("GET", "/", headers, names);
             let found = requirement.credential(&facts, configured, false);
-            let found =
-                found.as_ref().map(|found| (found.kind, core::str::from_utf8(&found.secret).unwrap()));
+            let found = found.map(|(kind, secret)| (kind, core::str::from_utf8(secret).unwrap()));
             assert_eq!(found, expected, "{requirement:?} {headers:?}");
         }
         let headers = [cookie];
@@ -288,6 +304,29 @@ mod tests {
                 problems.finish().err().into_iter().flatten().map(|error| error.kind.code()).collect();
             assert_eq!(codes.first().copied(), expected, "{config:?}");
         }
+    }
+
+    #[test]
+    fn a_kind_that_is_not_configured_is_named_with_its_table() {
+        use CredentialKind::{ApiKey, Jwt, Session};
+        for (kind, alone, name, table) in [
+            (Session, Configured { session: true, ..Configured::default() }, "session", "session"),
+            (Jwt, Configured { jwt: true, ..Configured::default() }, "jwt", "jwt"),
+            (ApiKey, Configured { api_keys: true, ..Configured::default() }, "api-key", "api_keys"),
+        ] {
+            let faults = |configured: Configured| {
+                let mut problems = Problems::default();
+                Requirement::compile(&RequireConfig::One(kind), configured, "default.require", &mut problems);
+                problems.finish().err().into_iter().flatten().map(|error| error.kind).collect::<Vec<_>>()
+            };
+            assert_eq!(faults(alone), []);
+            assert!(alone.any(), "{kind:?}");
+            assert_eq!(
+                faults(Configured::default()),
+                [PolicyErrorKind::CredentialNotConfigured(name, table)]
+            );
+        }
+        assert!(!Configured::default().any());
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! From what is written to what runs: every control compiled, every fault collected.
 
-use alloc::{borrow::ToOwned as _, format, string::String, vec::Vec};
+use alloc::{borrow::ToOwned as _, boxed::Box, format, string::String, vec::Vec};
 
-use super::{Inner, Modes, Rules, SESSION_COOKIE, Vary};
+use super::{Inner, Modes, OwnCookies, Replies, Rules, TokenRules, Vary, store};
 use crate::{
     Deployment, PolicyError, PolicyErrorKind, ResponseHeader,
     controls::{
@@ -10,7 +10,9 @@ use crate::{
         csrf::Csrf,
         firewall::Firewall,
         host::Hosts,
+        rate_limit::Limits,
         requirement::{Configured, Requirement},
+        session::Sessions,
     },
     cookie::{CookieRules, READABLE},
     error::Problems,
@@ -21,7 +23,7 @@ use crate::{
     },
     origin::{OriginPattern, OriginSet},
     path::Findings,
-    policy::{CorsChoice, CorsConfig, Mode, Policy, RouteOptions, SecretProvider},
+    policy::{CorsChoice, CorsConfig, Mode, Policy, RateLimitChoice, RouteOptions},
     route::Pattern,
 };
 
@@ -44,12 +46,16 @@ pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, V
     let mut prepared = Prepared::default();
     let sharing = Shared::compile(&origins, &mut prepared);
     let common = Common::compile(policy, &public, &trusted, problems);
+    // Once for its faults; what routes make of it is compiled with them.
+    Cors::compile(&policy.cors, &origins, "cors", &mut prepared, problems);
+    let limits = Limits::compile(&policy.rate_limit, modes.rate_limit, &mut prepared, problems);
     let mut compiler = RuleCompiler {
         policy,
         origins: &origins,
         configured,
         common,
         modes,
+        limits,
         prepared: &mut prepared,
         problems,
     };
@@ -58,21 +64,31 @@ pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, V
         compiler.problems.error("default.require", None, PolicyErrorKind::DefaultRequirementMissing);
     }
     let (routes, rules) = compiler.compile_routes();
+    warn_of_uncounted(policy, configured, problems);
 
+    let counts = default_rules.limits.any() || rules.iter().any(|rules| rules.limits.any());
     let firewall = Firewall::compile(&policy.request, problems);
     let hosts = Hosts::compile(policy, &public, deployment, problems);
     let proxy = policy.proxy.as_ref().map(|config| Proxy::compile(config, problems));
     https_is_reachable(policy, &public, deployment, problems);
-    secrets_are_references(policy, deployment, problems);
-    let (cookies_over_https, cookies_over_http) = cookie_rules(policy, &public, configured, problems);
+    store::check(policy, problems);
+    store::secrets_are_references(policy, deployment, problems);
+    let is_insecure = is_insecure(&public);
+    let own_cookies = OwnCookies::new(!is_insecure);
+    let sessions = policy.session.as_ref().map(|config| Sessions::compile(config, own_cookies, problems));
+    let owned = super::owned_cookies(own_cookies, configured, deployment.keys.is_some());
+    let (cookies_over_https, cookies_over_http) =
+        cookie_rules(policy, is_insecure, owned.map(Into::into).collect(), problems);
     let ambient_cookies = cookie_names(&policy.csrf.ambient_cookies, "csrf.ambient_cookies", problems);
-    let health = policy.server.health.as_deref().and_then(|path| health(path, problems));
+    let health = policy
+        .server
+        .health
+        .as_deref()
+        .and_then(|path| plain_path("server.health", path, PolicyErrorKind::InvalidHealthPath, problems));
+    let tokens = TokenRules::compile(policy, health.as_deref(), problems);
 
-    let vary = Vary {
-        origin: prepared.add(ResponseHeader::Vary, "Origin"),
-        fetch_site: prepared.add(ResponseHeader::Vary, "Sec-Fetch-Site"),
-        both: prepared.add(ResponseHeader::Vary, "Origin, Sec-Fetch-Site"),
-    };
+    let vary = Vary::prepare(&mut prepared);
+    let replies = Replies::prepare(&firewall, &mut prepared);
     if prepared.is_full() {
         problems.error("route", None, PolicyErrorKind::TooMany(u32::from(u16::MAX)));
     }
@@ -80,6 +96,10 @@ pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, V
     Ok(Inner {
         modes,
         development: deployment.development,
+        keys: deployment.keys.clone(),
+        jwks: deployment.jwks.clone(),
+        tokens,
+        own_cookies,
         firewall,
         health,
         hosts,
@@ -87,6 +107,9 @@ pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, V
         origins,
         sharing,
         configured,
+        sessions,
+        counts,
+        failure_cost: policy.rate_limit.failure_cost.unwrap_or(5).into(),
         ambient_cookies: ambient_cookies.into_iter().map(|name| name.into_bytes().into()).collect(),
         cookies_over_https,
         cookies_over_http,
@@ -95,8 +118,25 @@ pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, V
         rules,
         prepared,
         vary,
+        replies,
         warnings,
     })
+}
+
+/// Rules for principals where nothing says who anybody is.
+fn warn_of_uncounted(policy: &Policy, configured: Configured, problems: &mut Problems) {
+    let routes = policy.route.iter().enumerate().filter(
+        |(_, route)| matches!(route.rate_limit, Some(RateLimitChoice::Rules(own)) if own.principal.is_some()),
+    );
+    let global = policy.rate_limit.principal.map(|_| "rate_limit.principal".to_owned());
+    for path in
+        global.into_iter().chain(routes.map(|(index, _)| format!("route[{index}].rate_limit.principal")))
+    {
+        if !configured.any() {
+            problems
+                .warn(path, "no credential is configured, so nobody is ever verified whom this could count");
+        }
+    }
 }
 
 fn modes(policy: &Policy) -> Modes {
@@ -110,6 +150,7 @@ fn modes(policy: &Policy) -> Modes {
         isolation: policy.isolation.mode.or(policy.mode).unwrap_or(Mode::Report),
         websocket: mode(policy.websocket.mode),
         cookies: mode(policy.cookies.mode),
+        rate_limit: mode(policy.rate_limit.mode),
     }
 }
 
@@ -188,40 +229,26 @@ fn https_is_reachable(
     }
 }
 
-fn secrets_are_references(policy: &Policy, deployment: &Deployment, problems: &mut Problems) {
-    let tls = policy.server.tls.as_ref();
-    for (path, secret) in [
-        ("server.upstream_token", policy.server.upstream_token.as_ref()),
-        ("server.tls.certificate", tls.map(|tls| &tls.certificate)),
-        ("server.tls.key", tls.map(|tls| &tls.key)),
-    ] {
-        if secret.is_some_and(|secret| secret.provider() == SecretProvider::Literal)
-            && !deployment.development
-        {
-            problems.error(path, None, PolicyErrorKind::SecretLiteral);
-        }
-    }
-}
-
 fn cookie_rules(
     policy: &Policy,
-    public: &[OriginPattern],
-    configured: Configured,
+    is_insecure: bool,
+    owned: Vec<Box<str>>,
     problems: &mut Problems,
 ) -> (CookieRules, CookieRules) {
     let readable = match &policy.cookies.readable {
         Some(names) => cookie_names(names, "cookies.readable", problems),
         None => READABLE.iter().map(|name| (*name).to_owned()).collect(),
     };
-    let owned = if configured.session { [SESSION_COOKIE.into()].into() } else { Vec::new() };
     let over_https =
         CookieRules { secure: true, readable: readable.into_iter().map(Into::into).collect(), owned };
-    // Only in development: a browser would not keep a Secure cookie of a plain http origin that is not loopback.
-    let is_insecure = public
-        .iter()
-        .any(|origin| origin.http_scheme() == Some(crate::Scheme::Http) && !origin.is_loopback());
     let over_http = CookieRules { secure: !is_insecure, ..over_https.clone() };
     (over_https, over_http)
+}
+
+/// Whether clients come by plain http from other machines: only in development. A browser would not keep a Secure
+/// cookie of such an origin.
+fn is_insecure(public: &[OriginPattern]) -> bool {
+    public.iter().any(|origin| origin.http_scheme() == Some(crate::Scheme::Http) && !origin.is_loopback())
 }
 
 /// Names that are tokens (RFC 6265 §4.1.1).
@@ -234,13 +261,19 @@ fn cookie_names(names: &[String], at: &str, problems: &mut Problems) -> Vec<Stri
     names.to_vec()
 }
 
-fn health(path: &str, problems: &mut Problems) -> Option<alloc::boxed::Box<[u8]>> {
+/// A path that has one reading.
+pub(super) fn plain_path(
+    at: &str,
+    path: &str,
+    fault: PolicyErrorKind,
+    problems: &mut Problems,
+) -> Option<alloc::boxed::Box<[u8]>> {
     let is_plain = path.starts_with('/')
         && path.len() > 1
         && crate::path::scan(path.as_bytes()).is_empty()
         && !path.contains(['%', '?']);
     if !is_plain {
-        problems.error("server.health", Some(path), PolicyErrorKind::InvalidHealthPath);
+        problems.error(at, Some(path), fault);
         return None;
     }
     Some(path.as_bytes().into())
@@ -253,6 +286,8 @@ struct RuleCompiler<'b> {
     configured: Configured,
     common: Common,
     modes: Modes,
+    /// Of `[rate_limit]`.
+    limits: Limits,
     prepared: &'b mut Prepared,
     problems: &'b mut Problems,
 }
@@ -265,7 +300,18 @@ impl RuleCompiler<'_> {
         }
         for (index, route) in self.policy.route.iter().enumerate().take(MOST_ROUTES as usize) {
             let at = format!("route[{index}]");
-            rules.push(self.compile_route(&route.options(), &at));
+            let mut compiled = self.compile_route(&route.options(), &at);
+            if let Some(choice) = &route.rate_limit {
+                compiled.limits = self.limits.on_route(
+                    choice,
+                    &route.pattern,
+                    &at,
+                    self.policy.rate_limit.store,
+                    self.prepared,
+                    self.problems,
+                );
+            }
+            rules.push(compiled);
             let pattern = Pattern::parse(&route.pattern, route.case_insensitive);
             let Some(pattern) = self.problems.check(format!("{at}.match"), &route.pattern, pattern) else {
                 continue;
@@ -305,10 +351,7 @@ impl RuleCompiler<'_> {
         core::mem::swap(self.problems, &mut problems);
         let rules = self.compile(&merged(own.clone(), &self.policy.default), at);
         core::mem::swap(self.problems, &mut problems);
-        self.problems.absorb(problems, |path| {
-            let key = path.strip_prefix(at).and_then(|rest| rest.strip_prefix('.'));
-            key.is_some_and(|key| names(own, key.split(['.', '[']).next().unwrap_or_default()))
-        });
+        self.problems.absorb(problems, |path| key_below(path, at).is_some_and(|key| names(own, key)));
         rules
     }
 
@@ -334,49 +377,49 @@ impl RuleCompiler<'_> {
                 PolicyErrorKind::Contradiction("one_time", "csrf = \"origin\""),
             );
         }
-        let (cors, cors_at, cors_mode) = self.cors(options, at);
+        let (cors, cors_mode) = self.cors(options, &format!("{at}.cors"));
         Rules {
             csrf: Csrf {
                 choice: options.csrf.unwrap_or_default(),
                 cross_site: options.cross_site.unwrap_or_default(),
                 skip,
                 explicit_only: requirement.is_explicit_only(),
+                one_time: options.one_time.unwrap_or(false),
             },
+            challenge: requirement
+                .challenge()
+                .map(|scheme| self.prepared.add(ResponseHeader::WwwAuthenticate, scheme)),
             requirement,
-            cors: Cors::compile(&cors, self.origins, &cors_at, self.prepared, self.problems),
+            cors,
             cors_mode,
             headers: Table::compile(self.policy, &self.common, options, at, self.prepared, self.problems),
             relaxed: Findings::of(options.relax.as_deref().unwrap_or_default()),
             pass_errors: options.pass_errors.unwrap_or(false),
             max_body: options.max_body.map_or(10 << 20, |size| size.0),
             forward_authorization: options.forward_authorization.unwrap_or(false),
+            limits: self.limits.clone(),
         }
     }
 
-    /// The route's `[cors]`, where it is written, and its mode.
-    fn cors(&self, options: &RouteOptions, at: &str) -> (CorsConfig, String, Mode) {
-        let base = CorsConfig { mode: Some(self.modes.cors), ..self.policy.cors.clone() };
-        match &options.cors {
-            None => (base, "cors".to_owned(), self.modes.cors),
-            Some(CorsChoice::Mode(mode)) => {
-                (CorsConfig { mode: Some(*mode), ..base }, "cors".to_owned(), *mode)
-            }
-            Some(CorsChoice::Override(own)) => {
-                let own = (**own).clone();
-                let mode = own.mode.unwrap_or(self.modes.cors);
-                let merged = CorsConfig {
-                    mode: Some(mode),
-                    methods: own.methods.or(base.methods),
-                    headers: own.headers.or(base.headers),
-                    exposed_headers: own.exposed_headers.or(base.exposed_headers),
-                    max_age: own.max_age.or(base.max_age),
-                    anonymous: own.anonymous.or(base.anonymous),
-                    reject_foreign: own.reject_foreign.or(base.reject_foreign),
-                };
-                (merged, format!("{at}.cors"), mode)
-            }
-        }
+    /// The route's CORS, and its mode. A fault of what it takes from `[cors]` is told there.
+    fn cors(&mut self, options: &RouteOptions, at: &str) -> (Cors, Mode) {
+        let own = match &options.cors {
+            None => CorsConfig::default(),
+            Some(CorsChoice::Mode(mode)) => CorsConfig { mode: Some(*mode), ..CorsConfig::default() },
+            Some(CorsChoice::Override(own)) => (**own).clone(),
+        };
+        let mode = own.mode.unwrap_or(self.modes.cors);
+        let config = CorsConfig { mode: Some(mode), ..own.over(&self.policy.cors) };
+        let mut problems = Problems::default();
+        let cors = Cors::compile(&config, self.origins, at, self.prepared, &mut problems);
+        self.problems.absorb(problems, |path| key_below(path, at).is_some_and(|key| own.names(key)));
+        (cors, mode)
     }
+}
+
+/// The key of the table `at` that `path` leads through.
+fn key_below<'p>(path: &'p str, at: &str) -> Option<&'p str> {
+    path.strip_prefix(at)?.strip_prefix('.')?.split(['.', '[']).next()
 }
 
 /// Whether a route writes this key itself.
@@ -418,78 +461,4 @@ fn merged(own: RouteOptions, default: &RouteOptions) -> RouteOptions {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        Engine,
-        policy::{PolicyInput, load},
-    };
-
-    fn problems(policy: &str) -> Result<Vec<String>, Vec<String>> {
-        let text = format!("version = 1\n{policy}");
-        let policy = load(&PolicyInput { text: &text, ..PolicyInput::new("bartizan.toml") }).unwrap().policy;
-        let deployment = Deployment { listen: "127.0.0.1:8080".parse().ok(), ..Deployment::default() };
-        match Engine::build(&policy, &deployment) {
-            Ok(engine) => Ok(engine.warnings().iter().map(|warning| warning.path.clone()).collect()),
-            Err(errors) => {
-                Err(errors.into_iter().map(|error| format!("{} {}", error.path, error.kind.code())).collect())
-            }
-        }
-    }
-
-    #[test]
-    fn a_fault_is_told_once_and_where_it_was_written() {
-        for (policy, expected) in [
-            ("cors.methods = ['get']\nroute = [{ match = '* /a' }]", &["cors.methods[0] policy.method"][..]),
-            (
-                "default.coop = 'x'\ndefault.csp = { img-src = ['self'] }\nroute = [{ match = '* /a' }, { match = '* /b', coop = 'y' }]",
-                &[
-                    "default.csp.img-src[0] csp.unquoted-keyword",
-                    "default.coop policy.value",
-                    "route[1].coop policy.value",
-                ],
-            ),
-            (
-                "default.require = 'session'\nroute = [{ match = '* /a' }]",
-                &["default.require policy.require"],
-            ),
-            ("route = [{ match = '* /a', one_time = true }]", &["route[0].one_time policy.contradiction"]),
-            ("session = {}", &["default.require policy.default-require"]),
-            (
-                "origin.public = ['https://example.com']\nproxy = { trusted = ['10.0.0.1'], forwarded = { proto = 'x-forwarded-proto' } }",
-                &["headers.hsts.include_subdomains policy.hsts-domain"],
-            ),
-            ("origin.public = ['https://api.example.com']", &["origin.public[0] policy.https-unreachable"]),
-            ("origin.public = ['http://api.example.com']", &["origin.public[0] policy.insecure-origin"]),
-            ("server.upstream_token = 'hunter2'", &["server.upstream_token policy.secret-literal"]),
-            (
-                "headers.hsts = { preload = true, max_age = '1d' }",
-                &["headers.hsts.preload policy.hsts-preload"],
-            ),
-            ("server.health = '/a/../b'", &["server.health policy.health"]),
-            ("cookies.mode = 'report'", &["cookies.mode policy.mode"]),
-        ] {
-            assert_eq!(problems(policy).unwrap_err(), expected, "{policy}");
-        }
-    }
-
-    #[test]
-    fn what_is_probably_not_meant_is_warned_of() {
-        for (policy, expected) in [
-            ("", &[][..]),
-            ("route = [{ match = '* /a/**' }, { match = 'GET /a/b' }]", &["route[1].match"]),
-            (
-                "origin = { public = ['http://localhost:8080'], trusted = ['http://127.0.0.1:9'] }",
-                &["origin.trusted[0]"],
-            ),
-            ("origin = { public = ['http://localhost:8080'], trusted = ['http://localhost:9'] }", &[]),
-            (
-                "session = {}\ndefault.require = 'session'\nroute = [{ match = 'GET /a', require = 'nothing' }]",
-                &["route[0].match"],
-            ),
-            ("proxy.forwarded.for = 'x-forwarded-for'", &["proxy.forwarded"]),
-        ] {
-            assert_eq!(problems(policy).unwrap(), expected, "{policy}");
-        }
-    }
-}
+mod tests;

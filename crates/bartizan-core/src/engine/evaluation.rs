@@ -3,50 +3,71 @@
 use alloc::{borrow::Cow, boxed::Box, format, vec::Vec};
 use core::net::IpAddr;
 
-use super::{Engine, SESSION_COOKIE};
+use super::{Engine, Handoff, csrf_token};
 use crate::{
     Answer, Credential, Decision, DenialCode, Entropy, Form, Grant, HeaderPair, Principal, Query, Reason,
-    RequestHead, ResponseHeader, Step, Trace, Verdict,
-    controls::{
-        Finding, cors, csrf, firewall, firewall::Firewall, framing, host, https, isolation, requirement,
-        websocket,
-    },
-    decision::{Context, Edits, Nonce},
+    RequestHead, Step, Timestamp, Trace, Verdict,
+    controls::{Finding, cors, rate_limit::Whom, requirement, session::HandoffRoute},
+    decision::{Context, Edits, Nonce, Verified},
     facts::{Facts, Names, list},
     forwarding::{self, Forwarded, Way},
-    path,
     policy::{CredentialKind, Mode},
+    session::SessionKey,
 };
 
 /// A request being judged. Ask [`step`](Self::step) until it is [`Step::Done`].
 #[derive(Debug)]
 pub struct Evaluation<'e, 'r, H, E, T> {
-    engine: &'e Engine,
+    pub(super) engine: &'e Engine,
     head: RequestHead<'r, H>,
-    facts: Facts<'r>,
-    way: Way<'r>,
-    entropy: E,
-    trace: T,
-    context: Context,
-    principal: Option<Box<Principal>>,
-    state: State,
+    pub(super) facts: Facts<'r>,
+    pub(super) way: Way<'r>,
+    pub(super) now: Timestamp,
+    pub(super) entropy: E,
+    pub(super) trace: T,
+    pub(super) context: Context,
+    pub(super) verified: Option<Box<Verified>>,
+    /// Where a CSRF token is required.
+    pub(super) token: Option<Box<csrf_token::Needed>>,
+    /// `cross_site = "anonymous"`: the request comes in without identity.
+    pub(super) is_anonymous: bool,
+    handoff: Option<HandoffRoute>,
+    stage: Stage,
+    /// The answer to what was asked, where it has come.
+    pub(super) given: Option<Answer>,
 }
 
-/// How far the judging is.
-#[derive(Debug)]
-enum State {
-    /// No control was asked yet.
-    Begun,
-    /// Waiting for the answer about this credential.
-    Asked { credential: Credential, needs_token: bool },
-    /// The answer has come.
-    Answered { answer: Answer, kind: CredentialKind, needs_token: bool },
-    /// Decided; what comes now is a mistake of the surface, and is refused.
+/// What is judged next. Each stage may ask, and goes on where the answer is at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The head: firewall, host, HTTPS, CORS, where the request comes from.
+    Head,
+    /// Whether to count the client's address.
+    Address,
+    /// What came of counting it.
+    AddressCounted,
+    /// Whether to ask about a credential.
+    Credential,
+    /// Whose the credential of this kind is that was asked about.
+    Answer(CredentialKind, Option<SessionKey>),
+    /// The CSRF token.
+    Token(Option<CredentialKind>),
+    /// The address was charged for a credential that is not valid.
+    FailureCharged,
+    /// Whether to count the principal.
+    Principal(Option<CredentialKind>),
+    /// What came of counting it.
+    PrincipalCounted(Option<CredentialKind>),
+    /// What the route requires.
+    Requirement(Option<CredentialKind>),
+    /// Whether the token that is good once was used before: last, so that nothing that is refused uses it up.
+    Used,
+    /// Nothing: it is decided. What is asked now is a mistake of the surface, and is refused.
     Decided,
 }
 
 /// Why judging stopped before the end.
-enum Stop {
+pub(super) enum Stop {
     Refused(Reason),
     Answered(crate::Reply),
 }
@@ -60,17 +81,28 @@ where
     /// An evaluation that has not begun. It is too large to be handed about, so the headers are read where it
     /// lies, by the first step.
     #[inline]
-    pub(super) fn new(engine: &'e Engine, head: &RequestHead<'r, H>, entropy: E, trace: T) -> Self {
+    pub(super) fn new(
+        engine: &'e Engine,
+        head: &RequestHead<'r, H>,
+        now: Timestamp,
+        entropy: E,
+        trace: T,
+    ) -> Self {
         Self {
             engine,
             head: head.clone(),
             facts: Facts::of_target(head),
             way: forwarding::direct(head.peer, head.scheme),
+            now,
             entropy,
             trace,
             context: Context::unknown(),
-            principal: None,
-            state: State::Begun,
+            verified: None,
+            token: None,
+            is_anonymous: false,
+            handoff: None,
+            stage: Stage::Head,
+            given: None,
         }
     }
 
@@ -81,7 +113,8 @@ where
         let inner = &engine.0;
         let trusted = inner.proxy.as_ref().filter(|proxy| proxy.trusts(head.peer));
         let names = Names {
-            session_cookie: inner.configured.session.then_some(SESSION_COOKIE.as_bytes()),
+            session_cookie: inner.configured.session.then_some(inner.own_cookies.session.as_bytes()),
+            tokens: inner.keys.is_some().then(|| inner.own_cookies.of_tokens()),
             ambient_cookies: &inner.ambient_cookies,
             proxy: inner.proxy.as_ref(),
             trusted: trusted.is_some(),
@@ -110,52 +143,126 @@ where
             way.scheme,
         );
         context.is_navigation = facts.is_navigation();
+        if let Some(sessions) = &inner.sessions {
+            self.handoff = sessions.handoff(facts.method, facts.path);
+        }
     }
 
     /// Goes on until it has decided or must ask.
     pub fn step(&mut self) -> Step {
-        let decided = match core::mem::replace(&mut self.state, State::Decided) {
-            State::Begun => {
-                self.read();
-                match self.judge_origin() {
-                    Ok(needs_token) => self.authenticate(needs_token),
-                    Err(stop) => Err(stop),
-                }
-            }
-            State::Asked { credential, needs_token } => Ok(Some((credential, needs_token))),
-            State::Answered { answer, kind, needs_token } => self
-                .take(answer)
-                .and_then(|principal| self.finish(principal, Some(kind), needs_token))
-                .map(|()| None),
-            State::Decided => Err(Stop::Refused(Reason::new(DenialCode::StoreUnavailable))),
-        };
-        match decided {
-            Ok(Some((credential, needs_token))) => {
-                let query = Query::Principal(credential.clone());
-                self.state = State::Asked { credential, needs_token };
-                Step::Need(query)
-            }
+        match self.proceed() {
+            Ok(Some(question)) => question,
             Ok(None) => Step::Done(Decision::Allow(self.grant())),
-            Err(Stop::Answered(reply)) => Step::Done(Decision::Respond(reply)),
-            Err(Stop::Refused(reason)) => {
-                Step::Done(Decision::Deny(self.engine.deny(reason, &self.context, &mut self.entropy)))
+            Err(stop) => {
+                self.stage = Stage::Decided;
+                Step::Done(match stop {
+                    Stop::Answered(reply) => Decision::Respond(reply),
+                    Stop::Refused(reason) => {
+                        Decision::Deny(self.engine.deny(reason, &self.context, &mut self.entropy))
+                    }
+                })
             }
         }
     }
 
+    /// Judges stage by stage, up to the next question or to the end.
+    fn proceed(&mut self) -> Result<Option<Step>, Stop> {
+        if self.stage == Stage::Head {
+            self.read();
+            let needs_token = self.judge_head()?;
+            self.token = needs_token.then(Box::default);
+            self.stage = Stage::Address;
+        }
+        if self.stage == Stage::Address {
+            let query = self.count(Whom::Address);
+            self.stage = if query.is_some() { Stage::AddressCounted } else { Stage::Credential };
+            if let Some(query) = query {
+                return Ok(Some(Step::Need(query)));
+            }
+        }
+        if self.stage == Stage::AddressCounted {
+            self.judge_count(Whom::Address)?;
+            self.stage = Stage::Credential;
+        }
+        if self.stage == Stage::Credential {
+            if self.asks_for_token() {
+                return Err(self.answer_with_token());
+            }
+            if let Some(query) = self.ask_who() {
+                return Ok(Some(Step::Need(query)));
+            }
+        }
+        if let Stage::Answer(kind, session) = self.stage {
+            let principal = match self.verify(kind) {
+                Ok(principal) => principal,
+                Err(stop) => {
+                    self.stage = Stage::FailureCharged;
+                    return self.charge_failure(&stop).map(|query| Some(Step::Need(query))).ok_or(stop);
+                }
+            };
+            self.verified = principal.map(|principal| Box::new(Verified { principal, session }));
+            self.stage = Stage::Token(Some(kind));
+        }
+        if self.stage == Stage::FailureCharged {
+            return Err(self.failure_charged());
+        }
+        if let Stage::Token(kind) = self.stage {
+            if let Some(question) = self.judge_token()? {
+                return Ok(Some(question));
+            }
+            self.stage = Stage::Principal(kind);
+        }
+        if let Stage::Principal(kind) = self.stage {
+            let query = self.count(Whom::Principal);
+            self.stage =
+                if query.is_some() { Stage::PrincipalCounted(kind) } else { Stage::Requirement(kind) };
+            if let Some(query) = query {
+                return Ok(Some(Step::Need(query)));
+            }
+        }
+        if let Stage::PrincipalCounted(kind) = self.stage {
+            self.judge_count(Whom::Principal)?;
+            self.stage = Stage::Requirement(kind);
+        }
+        if let Stage::Requirement(kind) = self.stage {
+            self.require(kind)?;
+            if let Some(query) = self.use_token() {
+                self.stage = Stage::Used;
+                return Ok(Some(Step::Need(query)));
+            }
+            self.stage = Stage::Decided;
+            return Ok(None);
+        }
+        if self.stage == Stage::Used {
+            let answer = self.given.take();
+            self.judge_use(answer.as_ref())?;
+            self.stage = Stage::Decided;
+            return Ok(None);
+        }
+        Err(Stop::Refused(Reason::new(DenialCode::StoreUnavailable)))
+    }
+
     /// Answers [`Step::Need`]. An answer that was not asked for refuses the request.
     pub fn supply(&mut self, answer: Answer) {
-        self.state = match core::mem::replace(&mut self.state, State::Decided) {
-            State::Asked { credential, needs_token } => {
-                State::Answered { answer, kind: credential.kind, needs_token }
+        match self.stage {
+            Stage::AddressCounted
+            | Stage::Answer(..)
+            | Stage::FailureCharged
+            | Stage::PrincipalCounted(_)
+            | Stage::Used
+                if self.given.is_none() =>
+            {
+                self.given = Some(answer);
             }
-            _ => State::Decided,
-        };
+            _ => self.stage = Stage::Decided,
+        }
     }
 
     /// Answers [`Step::NeedForm`]. A form that was not asked for refuses the request.
-    pub fn supply_form(&mut self, _form: Form) {
-        self.state = State::Decided;
+    pub fn supply_form(&mut self, form: Form) {
+        if !(matches!(self.stage, Stage::Token(_)) && self.take_form(form)) {
+            self.stage = Stage::Decided;
+        }
     }
 
     /// The client's address, after the trusted proxies were asked, which the first step does: for the log, where
@@ -169,213 +276,63 @@ where
         self.engine.pattern(self.context.route)
     }
 
-    /// Everything up to authentication; whether a token will be required.
-    fn judge_origin(&mut self) -> Result<bool, Stop> {
-        let engine = self.engine;
-        let inner = &engine.0;
-        let modes = inner.modes;
-        let (facts, scheme) = (&self.facts, self.way.scheme);
-
-        let finding = framing::decide(facts);
-        self.settle("framing", Mode::Enforce, finding)?;
-        self.judge_path()?;
-
-        let facts = &self.facts;
-        if inner.health.as_deref().is_some_and(|health| health == facts.path)
-            && matches!(facts.method, b"GET" | b"HEAD")
-        {
-            return Err(self.answer_health());
-        }
-        let authority = if let Some(authority) = inner.hosts.as_written(facts, self.way.host) {
-            self.judge("host", modes.host, |_| Finding::Pass("the host is served here"))?;
-            authority
-        } else {
-            match host::authority(facts, self.way.host, scheme) {
-                Ok(authority) => {
-                    self.judge("host", modes.host, |_| inner.hosts.decide(authority, scheme))?;
-                    authority
-                }
-                Err(finding) => {
-                    self.settle("host", Mode::Enforce, finding)?;
-                    // `settle` refuses what is enforced.
-                    return Err(Stop::Refused(Reason::new(DenialCode::AuthorityInvalid)));
-                }
-            }
-        };
-        if modes.https == Mode::Off {
-            self.trace.note("https", Verdict::Skip, || "off".into());
-        } else {
-            match https::decide(&inner.hosts, &self.facts, authority, scheme) {
-                https::Outcome::Finding(finding) => self.settle("https", modes.https, finding)?,
-                https::Outcome::Redirect(location) if modes.https == Mode::Enforce => {
-                    return Err(self.redirect(location));
-                }
-                https::Outcome::Redirect(_) => {
-                    let finding = Finding::refuse(
-                        DenialCode::HttpsRequired,
-                        authority.host,
-                        "plain http; it would be redirected",
-                    );
-                    self.settle("https", modes.https, finding)?;
-                }
-            }
-        }
-        self.judge_cors()?;
-        self.judge_csrf()
-    }
-
-    /// The request firewall, and which route the path selects.
-    fn judge_path(&mut self) -> Result<(), Stop> {
-        let engine = self.engine;
-        let mode = engine.0.modes.firewall;
-        self.judge("firewall", mode, |facts| engine.0.firewall.decide(facts))?;
-        let found = firewall::look(&self.facts);
-        let rules = engine.rules(self.context.route);
-        self.judge("firewall", mode, |facts| Firewall::decide_path(facts, found, rules.relaxed))?;
-        let route = usize::from(self.context.route);
-        self.trace.note("route", Verdict::Pass, || {
-            match route.checked_sub(1).and_then(|at| engine.routes().nth(at)) {
-                Some(pattern) => alloc::string::String::from(pattern).into(),
-                None => "none matches: [default] holds".into(),
-            }
-        });
-        if found.is_empty() {
-            return Ok(());
-        }
-        // The path passed although it has several readings: all of them must mean the same to us.
-        let (method, route, facts) = (self.facts.method, self.context.route, &self.facts);
-        let agree = path::every_reading(facts.path, |reading| {
-            let other = engine.route(method, |pattern| pattern.matches_decoded(reading));
-            other == route
-        });
-        let finding = if agree {
-            Finding::Pass("every reading of the path selects the same route")
-        } else {
-            Finding::refuse(
-                DenialCode::RouteAmbiguous,
-                facts.path,
-                "the readings of the path select different routes",
-            )
-        };
-        // Which requirement holds must never depend on the reading; without any, this is the firewall's matter.
-        let mode = if engine.0.configured.any() { Mode::Enforce } else { mode };
-        self.settle("firewall", mode, finding)
-    }
-
-    /// CORS: the answer to a preflight, or the judgement of an actual request.
-    fn judge_cors(&mut self) -> Result<(), Stop> {
-        let rules = self.engine.rules(self.context.route);
-        let mode = rules.cors_mode;
-        let sharing = self.context.sharing.clone();
-        if !cors::is_preflight(&self.facts) {
-            return self.judge("cors", mode, |facts| rules.cors.decide_actual(facts, &sharing));
-        }
-        if mode == Mode::Off {
-            self.trace.note("cors", Verdict::Skip, || "off: the preflight is an ordinary OPTIONS".into());
-            return Ok(());
-        }
-        let finding = rules.cors.decide_preflight(&self.facts, &sharing);
-        let allowed = matches!(finding, Finding::Pass(_));
-        self.settle("cors", mode, finding)?;
-        if !allowed {
-            return Ok(());
-        }
-        self.trace.note("cors", Verdict::Answer, || "204 to the preflight".into());
-        Err(Stop::Answered(self.preflight_reply()))
-    }
-
-    /// Where the request comes from: CSRF, WebSocket, isolation. Whether a token will be required.
-    fn judge_csrf(&mut self) -> Result<bool, Stop> {
-        let engine = self.engine;
-        let inner = &engine.0;
-        let scheme = self.way.scheme;
-        let rules = engine.rules(self.context.route);
-        let mut needs_token = false;
-        if inner.modes.csrf == Mode::Off {
-            self.trace.note("csrf", Verdict::Skip, || "off".into());
-        } else {
-            let found = rules.csrf.decide(&self.facts, &inner.origins, scheme);
-            self.context.read_fetch_site = found.read_fetch_site;
-            self.context.edits.ambient_cookies = found.anonymous;
-            needs_token = found.needs_token;
-            self.settle("csrf", inner.modes.csrf, found.finding)?;
-        }
-        if self.facts.wants_websocket() {
-            self.settle("websocket", Mode::Enforce, websocket::decide_handshake(&self.facts))?;
-            self.judge("websocket", inner.modes.websocket, |facts| {
-                websocket::decide_origin(facts, &inner.origins, scheme)
-            })?;
-            self.context.is_websocket = true;
-        }
-        if inner.modes.isolation == Mode::Off {
-            self.trace.note("isolation", Verdict::Skip, || "off".into());
-        } else {
-            let shared = matches!(self.context.sharing, cors::Sharing::With { .. });
-            self.context.isolation_suspect = isolation::is_suspect(&self.facts, shared);
-            self.context.isolation_read =
-                inner.modes.isolation == Mode::Enforce && matches!(self.facts.method, b"GET" | b"HEAD");
-            let suspect = self.context.isolation_suspect;
-            self.trace.note("isolation", if suspect { Verdict::Pass } else { Verdict::Skip }, || {
-                if suspect {
-                    "a foreign page loads this: a response of kind api will not go to it"
-                } else {
-                    "no foreign page loads this"
-                }
-                .into()
-            });
-        }
-        Ok(needs_token)
-    }
-
     /// Asks who this is, or goes on without.
     #[inline]
-    fn authenticate(&mut self, needs_token: bool) -> Result<Option<(Credential, bool)>, Stop> {
-        let engine = self.engine;
-        let requirement = &engine.rules(self.context.route).requirement;
-        let anonymous = self.context.edits.ambient_cookies;
-        match requirement.credential(&self.facts, engine.0.configured, anonymous) {
-            Some(credential) => Ok(Some((credential, needs_token))),
-            None => self.finish(None, None, needs_token).map(|()| None),
+    fn ask_who(&mut self) -> Option<Query> {
+        let requirement = &self.engine.rules(self.context.route).requirement;
+        let found = requirement.credential(&self.facts, self.engine.0.configured, self.is_anonymous);
+        // Whoever signs in or out may have a session, whatever the route requires.
+        let session = self.facts.session.filter(|_| self.handoff.is_some() && !self.is_anonymous);
+        let Some((kind, secret)) = found.or(session.map(|cookie| (CredentialKind::Session, cookie))) else {
+            self.stage = Stage::Token(None);
+            return None;
+        };
+        if kind == CredentialKind::Session {
+            let key = SessionKey::of(secret);
+            self.stage = Stage::Answer(kind, Some(key));
+            return Some(Query::Session { key, now: self.now });
         }
+        self.stage = Stage::Answer(kind, None);
+        Some(Query::Principal(Credential { kind, secret: secret.into() }))
     }
 
-    /// What the answer about a credential means.
-    fn take(&mut self, answer: Answer) -> Result<Option<Principal>, Stop> {
-        let finding = match answer {
-            Answer::Principal(principal) => return Ok(Some(principal)),
-            Answer::Unknown => {
-                Finding::refuse(DenialCode::AuthInvalid, b"", "the credential is not valid, or not any more")
+    /// What the answer about a credential of `kind` means.
+    fn verify(&mut self, kind: CredentialKind) -> Result<Option<Principal>, Stop> {
+        let requires_nothing =
+            self.engine.rules(self.context.route).requirement == requirement::Requirement::Nothing;
+        let (code, why) = match (kind, self.given.take()) {
+            (CredentialKind::Session, Some(Answer::Session(record))) if record.is_alive(self.now) => {
+                return Ok(Some(Principal { subject: record.subject, kind, scopes: record.scopes }));
+            }
+            (CredentialKind::Jwt | CredentialKind::ApiKey, Some(Answer::Principal(principal))) => {
+                return Ok(Some(principal));
+            }
+            // An invalid cookie is ignored where none is needed.
+            (CredentialKind::Session, Some(Answer::Unknown | Answer::Session(_))) if requires_nothing => {
+                return Ok(None);
+            }
+            (_, Some(Answer::Unknown | Answer::Session(_))) => {
+                (DenialCode::AuthInvalid, "the credential is not valid, or not any more")
             }
             // An answer to another question is none.
-            _ => Finding::refuse(
-                DenialCode::StoreUnavailable,
-                b"",
-                "the store that knows this credential cannot be asked",
-            ),
+            _ => (DenialCode::StoreUnavailable, "the store that knows this credential cannot be asked"),
         };
-        self.settle("requirement", Mode::Enforce, finding)?;
-        Ok(None)
+        self.settle("requirement", Mode::Enforce, Finding::refuse(code, b"", why))?;
+        // `settle` refuses what is enforced.
+        Err(Stop::Refused(Reason::new(code)))
     }
 
-    /// What comes after authentication: the token, then the route's requirement.
+    /// What the route requires.
     #[inline]
-    fn finish(
-        &mut self,
-        principal: Option<Principal>,
-        kind: Option<CredentialKind>,
-        needs_token: bool,
-    ) -> Result<(), Stop> {
-        let engine = self.engine;
-        self.judge("csrf", engine.0.modes.csrf, |_| csrf::decide_token(needs_token))?;
-        let requirement = &engine.rules(self.context.route).requirement;
+    fn require(&mut self, kind: Option<CredentialKind>) -> Result<(), Stop> {
+        let requirement = &self.engine.rules(self.context.route).requirement;
+        let principal = self.verified.as_ref().map(|verified| &verified.principal);
         // What a route requires has no mode: a watched door is still a door.
-        let finding = requirement.decide(principal.as_ref(), kind);
-        self.settle("requirement", Mode::Enforce, finding)?;
-        self.principal = principal.map(Box::new);
-        Ok(())
+        let finding = requirement.decide(principal, kind);
+        self.settle("requirement", Mode::Enforce, finding)
     }
 
-    fn judge(
+    pub(super) fn judge(
         &mut self,
         control: &'static str,
         mode: Mode,
@@ -391,7 +348,12 @@ where
 
     /// Notes what a control found, and stops where it refuses and is enforced.
     #[inline]
-    fn settle(&mut self, control: &'static str, mode: Mode, finding: Finding<'r>) -> Result<(), Stop> {
+    pub(super) fn settle(
+        &mut self,
+        control: &'static str,
+        mode: Mode,
+        finding: Finding<'r>,
+    ) -> Result<(), Stop> {
         match finding {
             Finding::Skip(why) => self.trace.note(control, Verdict::Skip, || why.into()),
             Finding::Pass(why) => self.trace.note(control, Verdict::Pass, || why.into()),
@@ -421,47 +383,22 @@ where
         Ok(())
     }
 
-    fn answer_health(&mut self) -> Stop {
-        self.trace.note("health", Verdict::Answer, || "200 by itself, before host and upstream".into());
-        let mut reply = self.engine.reply(200, &self.context);
-        reply.headers.push((ResponseHeader::ContentType, b"text/plain; charset=utf-8".as_slice().into()));
-        reply.body = b"ok\n".as_slice().into();
-        Stop::Answered(reply)
-    }
-
-    fn redirect(&mut self, location: Box<[u8]>) -> Stop {
-        self.trace.note("https", Verdict::Answer, || "308 to https".into());
-        let mut reply = self.engine.reply(308, &self.context);
-        reply.headers.push((ResponseHeader::Location, location));
-        Stop::Answered(reply)
-    }
-
-    /// 204 with what the preflight asked about.
-    fn preflight_reply(&self) -> crate::Reply {
-        let mut reply = self.engine.reply(204, &self.context);
-        let cors = &self.engine.rules(self.context.route).cors;
-        cors.append_preflight(|id| {
-            if let Some(header) = self.engine.0.prepared.get(id) {
-                reply.headers.push((header.name, header.value.as_bytes().into()));
-            }
-        });
-        // A preflight's answer depends on more than others do.
-        reply.headers.retain(|(name, _)| *name != ResponseHeader::Vary);
-        let vary = b"Origin, Access-Control-Request-Method, Access-Control-Request-Headers";
-        reply.headers.push((ResponseHeader::Vary, vary.as_slice().into()));
-        reply
-    }
-
     fn grant(&mut self) -> Grant {
         let rules = self.engine.rules(self.context.route);
         if rules.headers.has_nonce && self.facts.asks_for_page() {
             self.context.nonce = Some(Nonce::new(&mut self.entropy));
         }
+        self.note_client();
         self.note_edits();
+        if let Some(route) = self.handoff {
+            let nonce = Nonce::new(&mut self.entropy);
+            let presented = self.facts.session.map(SessionKey::of);
+            self.context.seldom().handoff = Some(Handoff { nonce, route, presented });
+        }
         Grant {
             engine: self.engine.clone(),
             context: core::mem::replace(&mut self.context, Context::unknown()),
-            principal: self.principal.take(),
+            verified: self.verified.take(),
         }
     }
 
@@ -469,7 +406,7 @@ where
     fn note_edits(&mut self) {
         let engine = self.engine;
         let (configured, facts) = (engine.0.configured, &self.facts);
-        let anonymous = self.context.edits.ambient_cookies;
+        let anonymous = self.is_anonymous;
         let rules = engine.rules(self.context.route);
         let authorization = facts.authorization.value().is_some_and(|value| {
             let consumed = (configured.jwt || configured.api_keys) && requirement::is_bearer(value);
@@ -478,13 +415,14 @@ where
         let connection = if facts.connection_names_more { named_by_connection(facts) } else { Vec::new() };
         let upgrade = facts.upgrade.value().is_some() && !self.context.is_websocket;
         let ambient_cookies = anonymous && facts.has_ambient_cookie;
-        let session_cookie = facts.session_copies > 0;
+        let own_cookies = facts.has_own_cookie();
         self.context.edits = Edits {
             any: facts.has_stripped || authorization || upgrade || ambient_cookies || !connection.is_empty(),
             authorization,
             api_key: configured.api_keys,
             upgrade,
-            session_cookie,
+            csrf_token: facts.has_csrf_token,
+            own_cookies,
             ambient_cookies,
         };
         if !connection.is_empty() {

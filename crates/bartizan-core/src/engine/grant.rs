@@ -3,10 +3,12 @@
 use alloc::boxed::Box;
 use core::net::IpAddr;
 
-use super::{Engine, SESSION_COOKIE};
+use super::{Engine, handoff::Handoff};
 use crate::{
     CookieEdit, Denial, Entropy, Grant, Principal, Reason, Scheme, cookie,
+    facts::CSRF_TOKEN,
     forwarding::{is_stripped, same_name},
+    session::SessionKey,
 };
 
 impl Grant {
@@ -39,12 +41,27 @@ impl Grant {
 
     /// Who asks, if a credential was verified.
     pub fn principal(&self) -> Option<&Principal> {
-        self.principal.as_deref()
+        self.verified.as_ref().map(|verified| &verified.principal)
+    }
+
+    /// The session of the request, where a session was its credential.
+    pub fn session(&self) -> Option<SessionKey> {
+        self.verified.as_ref()?.session
     }
 
     /// The `match` of the route that was selected; `None` where `[default]` holds.
     pub fn route(&self) -> Option<&str> {
         self.engine.pattern(self.context.route)
+    }
+
+    /// The nonce of the hand-off, 22 characters of base64, where the policy lets the upstream begin or end sessions on
+    /// this route: a gateway sends it as `Bartizan-Handoff`.
+    pub fn handoff_nonce(&self) -> Option<&str> {
+        self.handoff().map(|handoff| handoff.nonce.as_str())
+    }
+
+    pub(super) fn handoff(&self) -> Option<&Handoff> {
+        self.context.seldom.as_ref()?.handoff.as_ref()
     }
 
     /// What mode `report` would have refused; each belongs into the log.
@@ -60,6 +77,12 @@ impl Grant {
     /// Whether this is a WebSocket handshake that may pass; a tunnel only after a verified 101.
     pub fn is_websocket(&self) -> bool {
         self.context.is_websocket
+    }
+
+    /// Says that the response is for this client alone: a handler has begun or ended a session, and its cookie will be
+    /// added to what [`respond`](Self::respond) gives.
+    pub fn make_personal(&mut self) {
+        self.context.is_personal = true;
     }
 
     /// What is to be taken from the request before the handler sees it.
@@ -106,6 +129,7 @@ impl RequestEdits<'_> {
             || self.grant.engine.0.proxy.as_ref().is_some_and(|proxy| proxy.names(name))
             || (edits.authorization && is(b"authorization"))
             || (edits.api_key && is(b"x-api-key"))
+            || (edits.csrf_token && is(CSRF_TOKEN))
             || (edits.upgrade && is(b"upgrade"))
             || self.connection().iter().any(|named| is(named)))
     }
@@ -115,15 +139,15 @@ impl RequestEdits<'_> {
         self.grant.context.seldom.as_ref().map_or(&[], |seldom| &seldom.connection)
     }
 
-    /// What becomes of a `Cookie` header: our own cookie goes, and on `cross_site = "anonymous"` the login
+    /// What becomes of a `Cookie` header: our own cookies go, and on `cross_site = "anonymous"` the login
     /// cookies of the upstream.
     pub fn cookie(&self, value: &[u8]) -> CookieEdit {
         let edits = &self.grant.context.edits;
-        if !edits.session_cookie && !edits.ambient_cookies {
+        if !edits.own_cookies && !edits.ambient_cookies {
             return CookieEdit::Keep;
         }
         cookie::without(value, |name| {
-            (edits.session_cookie && name == SESSION_COOKIE.as_bytes())
+            (edits.own_cookies && self.grant.engine.owns_cookie(name))
                 || (edits.ambient_cookies
                     && self.grant.engine.0.ambient_cookies.iter().any(|ambient| **ambient == *name))
         })

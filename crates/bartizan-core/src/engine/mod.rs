@@ -1,26 +1,39 @@
 //! What runs: built once from a policy, shared by all requests, never changed.
 
 mod build;
+mod csrf_token;
 mod evaluation;
 mod grant;
+mod handoff;
+mod head_controls;
+mod limits;
+mod own_cookies;
 mod respond;
+mod store;
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
+pub(crate) use csrf_token::Client;
 pub use evaluation::Evaluation;
 pub use grant::RequestEdits;
+pub(crate) use handoff::Handoff;
+
+use csrf_token::TokenRules;
+pub(crate) use own_cookies::OwnCookies;
 
 use crate::{
     Clock, Denial, DenialCode, Deployment, Entropy, HeaderPair, NoTrace, PolicyError, PreparedHeader, Reason,
-    Reply, RequestHead, RequestId, ResponseHeader, Scheme, Trace, Warning,
+    Reply, RequestHead, RequestId, ResponseHeader, Scheme, Timestamp, Trace, Warning,
     controls::{
         cors::{Cors, Shared, Sharing},
         csrf::Csrf,
         firewall::Firewall,
         host::Hosts,
+        rate_limit::Limits,
         requirement::{Configured, Requirement},
+        session::{BegunSession, Sessions},
     },
-    cookie::CookieRules,
+    cookie::{self, CookieRules},
     decision::Context,
     forwarding::Proxy,
     headers::{
@@ -29,10 +42,12 @@ use crate::{
         problem,
         table::{KindCsp, Table},
     },
+    keys::Keys,
     origin::OriginSet,
     path::Findings,
     policy::{Mode, Policy},
     route::Pattern,
+    session::SessionKey,
 };
 
 /// A policy that runs. Cloning it shares it.
@@ -54,6 +69,10 @@ pub struct Engine(Arc<Inner>);
 struct Inner {
     modes: Modes,
     development: bool,
+    keys: Option<Keys>,
+    jwks: Option<Box<str>>,
+    tokens: TokenRules,
+    own_cookies: OwnCookies,
     firewall: Firewall,
     health: Option<Box<[u8]>>,
     hosts: Hosts,
@@ -61,6 +80,11 @@ struct Inner {
     origins: OriginSet,
     sharing: Shared,
     configured: Configured,
+    sessions: Option<Sessions>,
+    /// Whether any route counts requests.
+    counts: bool,
+    /// How many requests more a credential that is not valid counts as.
+    failure_cost: u32,
     ambient_cookies: Vec<Box<[u8]>>,
     cookies_over_https: CookieRules,
     cookies_over_http: CookieRules,
@@ -71,7 +95,26 @@ struct Inner {
     rules: Vec<Rules>,
     prepared: Prepared,
     vary: Vary,
+    replies: Replies,
     warnings: Vec<Warning>,
+}
+
+impl Inner {
+    /// The names of the cookies that are ours under this policy.
+    fn owned_cookies(&self) -> impl Iterator<Item = &'static str> {
+        owned_cookies(self.own_cookies, self.configured, self.keys.is_some())
+    }
+}
+
+/// A name is ours where something is made of it: others are the application's to use.
+fn owned_cookies(
+    own: OwnCookies,
+    configured: Configured,
+    has_keys: bool,
+) -> impl Iterator<Item = &'static str> {
+    let session = configured.session.then_some(own.session);
+    let of_tokens = [own.pre_session, own.csrf_token].into_iter().filter(move |_| has_keys);
+    session.into_iter().chain(of_tokens)
 }
 
 /// What each control does with what it finds.
@@ -85,12 +128,15 @@ struct Modes {
     isolation: Mode,
     websocket: Mode,
     cookies: Mode,
+    rate_limit: Mode,
 }
 
 /// What holds on one route.
 #[derive(Clone, Debug)]
 struct Rules {
     requirement: Requirement,
+    /// The finished `WWW-Authenticate` of a 401.
+    challenge: Option<crate::HeaderId>,
     csrf: Csrf,
     cors: Cors,
     cors_mode: Mode,
@@ -99,6 +145,7 @@ struct Rules {
     pass_errors: bool,
     max_body: u64,
     forward_authorization: bool,
+    limits: Limits,
 }
 
 /// The finished `Vary` headers.
@@ -107,10 +154,51 @@ struct Vary {
     origin: crate::HeaderId,
     fetch_site: crate::HeaderId,
     both: crate::HeaderId,
+    preflight: crate::HeaderId,
 }
 
-/// The name of our session cookie: bound to the host, so that no sibling can plant one (RFC 6265bis §4.1.3).
-const SESSION_COOKIE: &str = "__Host-session";
+impl Vary {
+    fn prepare(prepared: &mut Prepared) -> Self {
+        let mut vary = |names| prepared.add(ResponseHeader::Vary, names);
+        Self {
+            origin: vary("Origin"),
+            fetch_site: vary("Sec-Fetch-Site"),
+            both: vary("Origin, Sec-Fetch-Site"),
+            // A preflight's answer depends on more than others do.
+            preflight: vary("Origin, Access-Control-Request-Method, Access-Control-Request-Headers"),
+        }
+    }
+}
+
+/// The finished headers that only replies of ours have.
+#[derive(Clone, Copy, Debug)]
+struct Replies {
+    data: crate::HeaderId,
+    json: crate::HeaderId,
+    html: crate::HeaderId,
+    text: crate::HeaderId,
+    no_store: crate::HeaderId,
+    allow: crate::HeaderId,
+    retry_after: crate::HeaderId,
+    jwks: crate::HeaderId,
+    for_minutes: crate::HeaderId,
+}
+
+impl Replies {
+    fn prepare(firewall: &Firewall, prepared: &mut Prepared) -> Self {
+        Self {
+            data: prepared.add(ResponseHeader::ContentType, "application/json"),
+            json: prepared.add(ResponseHeader::ContentType, problem::JSON),
+            html: prepared.add(ResponseHeader::ContentType, problem::HTML),
+            text: prepared.add(ResponseHeader::ContentType, "text/plain; charset=utf-8"),
+            no_store: prepared.add(ResponseHeader::CacheControl, "no-store"),
+            allow: prepared.add(ResponseHeader::Allow, &firewall.allow),
+            retry_after: prepared.add(ResponseHeader::RetryAfter, "5"),
+            jwks: prepared.add(ResponseHeader::ContentType, "application/jwk-set+json"),
+            for_minutes: prepared.add(ResponseHeader::CacheControl, "public, max-age=300"),
+        }
+    }
+}
 
 impl Engine {
     /// Builds the engine, or says all that is wrong with the policy.
@@ -148,7 +236,7 @@ impl Engine {
     pub fn evaluate_traced<'r, H, E, T>(
         &self,
         head: &RequestHead<'r, H>,
-        _clock: impl Clock,
+        clock: impl Clock,
         entropy: E,
         trace: T,
     ) -> Evaluation<'_, 'r, H, E, T>
@@ -157,12 +245,51 @@ impl Engine {
         E: Entropy,
         T: Trace,
     {
-        Evaluation::new(self, head, entropy, trace)
+        // Reading a clock costs, and most policies' decisions do not depend on it.
+        let reads_clock = self.0.configured.any() || self.0.keys.is_some() || self.0.counts;
+        let now = if reads_clock { clock.now() } else { Timestamp(0) };
+        Evaluation::new(self, head, now, entropy, trace)
     }
 
     /// A refusal by a surface that has no grant: the head could not be read, or did not come in time.
     pub fn refuse(&self, reason: Reason, entropy: impl Entropy) -> Denial {
         self.deny(reason, &Context::unknown(), entropy)
+    }
+
+    /// A session of `subject` that is to begin, in place of the one that the client had: for a handler that has just
+    /// verified a password, or for a change of privileges. `None` where the policy has no sessions.
+    ///
+    /// It is there when the store has answered the query, and only then is the cookie of any use.
+    pub fn begin_session(
+        &self,
+        subject: &str,
+        scopes: Vec<Box<str>>,
+        replaces: Option<SessionKey>,
+        clock: impl Clock,
+        mut entropy: impl Entropy,
+    ) -> Option<BegunSession> {
+        let sessions = self.0.sessions.as_ref()?;
+        Some(sessions.begin(subject, scopes, replaces, clock.now(), &mut entropy))
+    }
+
+    /// The `Set-Cookie` that takes the session's cookie from the client. `None` where the policy has no sessions.
+    pub fn expired_session_cookie(&self) -> Option<Box<str>> {
+        self.0.sessions.as_ref().map(Sessions::expired_cookie)
+    }
+
+    /// Whether the policy has sessions.
+    pub fn has_sessions(&self) -> bool {
+        self.0.sessions.is_some()
+    }
+
+    /// The session that the lines of a request's `Cookie` header name, alive or not: for a handler of a route that
+    /// requires none.
+    pub fn session_of<'r>(&self, cookies: impl Iterator<Item = &'r [u8]>) -> Option<SessionKey> {
+        let name = self.0.sessions.as_ref()?.cookie_name().as_bytes();
+        let mut values =
+            cookies.flat_map(cookie::pairs).filter(|(found, _)| *found == name).map(|(_, value)| value);
+        // Of two, one was planted.
+        values.next().filter(|value| !value.is_empty() && values.next().is_none()).map(SessionKey::of)
     }
 
     /// The routes' patterns, in order.
@@ -187,8 +314,14 @@ impl Engine {
             ("websocket", modes.websocket),
             ("isolation", modes.isolation),
             ("cookies", modes.cookies),
+            ("rate_limit", modes.rate_limit),
         ]
         .into_iter()
+    }
+
+    /// Whether a cookie of this name is ours.
+    fn owns_cookie(&self, name: &[u8]) -> bool {
+        self.0.owned_cookies().any(|own| own.as_bytes() == name)
     }
 
     fn rules(&self, route: u16) -> &Rules {
@@ -227,23 +360,22 @@ impl Engine {
         entropy.fill(&mut id);
         let request_id = RequestId(u64::from_be_bytes(id));
         let development = self.0.development;
+        let replies = &self.0.replies;
         let (content_type, body) = if context.is_navigation {
-            (problem::HTML, problem::html(&reason, status, request_id, development))
+            (replies.html, problem::html(&reason, status, request_id, development))
         } else {
-            (problem::JSON, problem::json(&reason, status, request_id, development))
+            (replies.json, problem::json(&reason, status, request_id, development))
         };
         let mut reply = self.reply(status, context);
-        let mut add = |name, value: &str| reply.headers.push((name, value.as_bytes().into()));
-        add(ResponseHeader::ContentType, content_type);
-        match reason.code() {
-            DenialCode::RequestMethod => add(ResponseHeader::Allow, &self.0.firewall.allow),
-            DenialCode::StoreUnavailable => add(ResponseHeader::RetryAfter, "5"),
-            _ if status == 401 => {
-                if let Some(challenge) = self.rules(context.route).requirement.challenge() {
-                    add(ResponseHeader::WwwAuthenticate, challenge);
-                }
-            }
-            _ => {}
+        reply.prepare(content_type);
+        let more = match reason.code() {
+            DenialCode::RequestMethod => Some(replies.allow),
+            DenialCode::StoreUnavailable => Some(replies.retry_after),
+            _ if status == 401 => self.rules(context.route).challenge,
+            _ => None,
+        };
+        if let Some(id) = more {
+            reply.prepare(id);
         }
         reply.body = body;
         Denial { reason, request_id, reply }
@@ -253,34 +385,26 @@ impl Engine {
     fn reply(&self, status: u16, context: &Context) -> Reply {
         let rules = self.rules(context.route);
         let headers = rules.headers.of(Kind::Error);
-        let mut reply = Reply { status, headers: Vec::with_capacity(16), body: Box::default() };
-        let mut add = |id| {
-            if let Some(header) = self.0.prepared.get(id) {
-                reply.headers.push((header.name, header.value.as_bytes().into()));
-            }
-        };
+        let mut reply = Reply::new(self.clone(), status);
         for row in &headers.rows {
             if row.rule.applies(context.scheme) {
-                add(row.id);
+                reply.prepare(row.id);
             }
         }
         if let KindCsp::Finished(id) = headers.csp {
-            add(id);
+            reply.prepare(id);
         }
-        headers.frame_options.into_iter().for_each(&mut add);
+        headers.frame_options.into_iter().for_each(|id| reply.prepare(id));
         if let Some(id) = self.vary(rules, context, true) {
-            add(id);
+            reply.prepare(id);
         }
-        let mut echo: Option<Box<[u8]>> = None;
         self.0.sharing.append(&context.sharing, |header| match header {
-            Ok(id) => add(id),
-            Err(origin) => echo = Some(origin.into()),
+            Ok(id) => reply.prepare(id),
+            Err(origin) => reply.compute(ResponseHeader::AccessControlAllowOrigin, origin.into()),
         });
-        if let Some(origin) = echo {
-            reply.headers.push((ResponseHeader::AccessControlAllowOrigin, origin));
-        }
         // Ours are never to be kept, whatever the policy says of headers: they are about this request alone.
-        reply.headers.push((ResponseHeader::CacheControl, b"no-store".as_slice().into()));
+        reply.prepare(self.0.replies.no_store);
+        self.tell_counts(context, &mut reply);
         reply
     }
 
@@ -316,6 +440,7 @@ impl Context {
             isolation_read: false,
             isolation_suspect: false,
             is_websocket: false,
+            is_personal: false,
             edits: crate::decision::Edits::default(),
             seldom: None,
         }

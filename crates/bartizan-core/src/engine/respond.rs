@@ -2,9 +2,10 @@
 
 use alloc::{boxed::Box, vec::Vec};
 
+use super::handoff::HandoffHeader;
 use crate::{
-    DenialCode, Entropy, Grant, HeaderPair, HeaderSet, Reason, ResponseEdits, ResponseHead, ResponseHeader,
-    Scheme,
+    Clock, DenialCode, Entropy, Grant, HeaderPair, HeaderSet, Reason, ResponseEdits, ResponseHead,
+    ResponseHeader, Scheme,
     controls::{Finding, cors::Sharing, isolation},
     cookie::{CookieRules, Hardened, harden},
     facts::{has_token, list},
@@ -20,7 +21,7 @@ use crate::{
 };
 
 /// What a response's headers say.
-struct Seen {
+struct Seen<'h> {
     present: HeaderSet,
     has_protected: bool,
     kind: Kind,
@@ -34,6 +35,7 @@ struct Seen {
     cookies: Vec<Box<[u8]>>,
     has_cookies: bool,
     dropped_cookies: u8,
+    handoff: Vec<(HandoffHeader, &'h [u8])>,
 }
 
 /// Of a handler, nobody learns what it runs on.
@@ -57,7 +59,15 @@ const SHARING: HeaderSet = HeaderSet::of(&[
 
 impl Grant {
     /// Judges the handler's response: what is removed, added, hardened, or sent in its place.
-    pub fn respond<'h, H>(&self, head: ResponseHead<H>, mut entropy: impl Entropy) -> ResponseEdits
+    ///
+    /// Where a session begins or ends with it, there is a [question](ResponseEdits::take_query) for the store before
+    /// the edits are whole; [`supply`](Self::supply) its answer.
+    pub fn respond<'h, H>(
+        &self,
+        head: ResponseHead<H>,
+        clock: impl Clock,
+        mut entropy: impl Entropy,
+    ) -> ResponseEdits
     where
         H: Iterator<Item = HeaderPair<'h>>,
     {
@@ -65,7 +75,7 @@ impl Grant {
         let seen = self.look(head.headers);
         let mut edits = ResponseEdits::default();
         if let Some(denial) = self.judge(&seen, status, &mut edits, &mut entropy) {
-            edits.replacement = Some(Box::new(denial));
+            edits.seldom().replacement = Some(denial);
             return edits;
         }
         let rules = self.engine.rules(self.context.route);
@@ -90,15 +100,21 @@ impl Grant {
             }
         }
         self.add_sharing(&seen, &mut edits);
+        self.tell_counts(&mut edits);
         if seen.has_cookies {
             edits.removed.insert(ResponseHeader::SetCookie);
             edits.set_cookies = seen.cookies;
             edits.dropped_cookies = seen.dropped_cookies;
         }
+        if !seen.handoff.is_empty()
+            && let Err(why) = self.hand_off(&seen.handoff, status, clock.now(), &mut entropy, &mut edits)
+        {
+            edits.seldom().report = Some(Reason::with_value(DenialCode::HandoffRefused, why.as_bytes()));
+        }
         edits
     }
 
-    fn look<'h>(&self, headers: impl Iterator<Item = HeaderPair<'h>>) -> Seen {
+    fn look<'h>(&self, headers: impl Iterator<Item = HeaderPair<'h>>) -> Seen<'h> {
         let mut seen = Seen {
             present: HeaderSet::default(),
             has_protected: false,
@@ -113,11 +129,16 @@ impl Grant {
             cookies: Vec::new(),
             has_cookies: false,
             dropped_cookies: 0,
+            handoff: Vec::new(),
         };
         let rules = self.cookie_rules();
         for (name, value) in headers {
             let Some(known) = ResponseHeader::identify(name) else {
-                seen.has_protected |= is_protected(name) || is_sharing(name);
+                if is_protected(name) {
+                    seen.has_protected = true;
+                    seen.handoff.extend(HandoffHeader::identify(name).map(|header| (header, value)));
+                }
+                seen.has_protected |= is_sharing(name);
                 continue;
             };
             let is_repeated = seen.present.contains(known);
@@ -162,7 +183,7 @@ impl Grant {
     /// What may take the response's place: isolation, and the application's error texts.
     fn judge(
         &self,
-        seen: &Seen,
+        seen: &Seen<'_>,
         status: u16,
         edits: &mut ResponseEdits,
         entropy: &mut impl Entropy,
@@ -178,7 +199,7 @@ impl Grant {
                     entropy,
                 ));
             }
-            edits.report = Some(Box::new(Reason::new(code)));
+            edits.seldom().report = Some(Reason::new(code));
         }
         // JSON is what an API says on purpose; anything else with a 5xx is a traceback or a server's own page.
         let is_error_text = status >= 500 && !seen.is_json;
@@ -187,14 +208,13 @@ impl Grant {
         }
         let reason = Reason::new(DenialCode::UpstreamError);
         let mut denial = self.engine.deny_with_status(reason, status, &self.context, entropy);
-        denial
-            .reply
-            .headers
-            .extend(seen.retry_after.clone().map(|value| (ResponseHeader::RetryAfter, value)));
+        if let Some(value) = seen.retry_after.clone() {
+            denial.reply.compute(ResponseHeader::RetryAfter, value);
+        }
         Some(denial)
     }
 
-    fn add_rows(&self, headers: &KindHeaders, seen: &Seen, edits: &mut ResponseEdits) {
+    fn add_rows(&self, headers: &KindHeaders, seen: &Seen<'_>, edits: &mut ResponseEdits) {
         for row in &headers.rows {
             if seen.present.contains(row.name) {
                 if row.rule == Rule::Handlers {
@@ -209,7 +229,7 @@ impl Grant {
     }
 
     /// The handler's policy stands; what it lacks is added as a second one. Framing follows the policy.
-    fn add_csp(&self, headers: &KindHeaders, seen: &Seen, edits: &mut ResponseEdits) {
+    fn add_csp(&self, headers: &KindHeaders, seen: &Seen<'_>, edits: &mut ResponseEdits) {
         let handler_framing = seen.csp.framing();
         if seen.csp.is_present() {
             if let Some(id) = headers.supplements.get(seen.csp.missing().index()).copied().flatten() {
@@ -241,7 +261,7 @@ impl Grant {
         }
     }
 
-    fn add_policy(&self, csp: &KindCsp, name: ResponseHeader, seen: &Seen, edits: &mut ResponseEdits) {
+    fn add_policy(&self, csp: &KindCsp, name: ResponseHeader, seen: &Seen<'_>, edits: &mut ResponseEdits) {
         match csp {
             KindCsp::None => {}
             KindCsp::Finished(id) => edits.prepare(*id),
@@ -256,11 +276,11 @@ impl Grant {
     }
 
     /// Whether the response belongs to one client.
-    fn is_personal(&self, seen: &Seen) -> bool {
-        self.principal.is_some() || seen.has_cookies
+    fn is_personal(&self, seen: &Seen<'_>) -> bool {
+        self.verified.is_some() || self.context.is_personal || seen.has_cookies || !seen.handoff.is_empty()
     }
 
-    fn add_caching(&self, headers: &KindHeaders, seen: &Seen, edits: &mut ResponseEdits) {
+    fn add_caching(&self, headers: &KindHeaders, seen: &Seen<'_>, edits: &mut ResponseEdits) {
         match &seen.cache_control {
             None => headers.no_store.into_iter().for_each(|id| edits.prepare(id)),
             Some(value) if seen.is_public && self.is_personal(seen) => {
@@ -271,7 +291,7 @@ impl Grant {
         }
     }
 
-    fn add_sharing(&self, seen: &Seen, edits: &mut ResponseEdits) {
+    fn add_sharing(&self, seen: &Seen<'_>, edits: &mut ResponseEdits) {
         let rules = self.engine.rules(self.context.route);
         // In mode `report` nothing changes for the client: what the handler shares stays shared.
         let handlers_stand = rules.cors_mode == Mode::Report
@@ -305,7 +325,7 @@ impl Grant {
     }
 }
 
-impl Seen {
+impl Seen<'_> {
     fn add_cookie(&mut self, value: &[u8], rules: Option<&CookieRules>) {
         self.has_cookies = true;
         match rules.map_or(Hardened::Keep, |rules| harden(value, rules)) {

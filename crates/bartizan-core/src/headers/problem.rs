@@ -1,48 +1,72 @@
 //! Refusals as problem documents (RFC 9457), or as a small page where a person would see it.
+//!
+//! Anyone can have as many refusals as they like, so a body is put together from finished parts, in one allocation.
 
-use alloc::{
-    boxed::Box,
-    format,
-    string::{String, ToString as _},
-};
-
-use serde_json::json;
+use alloc::{boxed::Box, format, string::String};
 
 use crate::{Reason, RequestId};
 
 /// What a client is told: the code and an id to ask about, never internals.
 pub(crate) fn json(reason: &Reason, status: u16, id: RequestId, development: bool) -> Box<[u8]> {
     let code = reason.code();
-    let mut problem = json!({
-        "type": format!("urn:bartizan:denial:{code}"),
-        "title": code.title(),
-        "status": status,
-        "code": code.as_str(),
-        "request_id": id.to_string(),
+    let hint = allow_line(reason, development).map_or_else(String::new, |line| {
+        let hint = serde_json::Value::from(format!("this policy line would allow it: {line}"));
+        format!(",\"hint\":{hint}")
     });
-    if development
-        && let Some(line) = reason.allow_line()
-        && let Some(problem) = problem.as_object_mut()
-    {
-        problem.insert("hint".into(), format!("this policy line would allow it: {line}").into());
-    }
-    problem.to_string().into_bytes().into()
+    // No code and no title has a character that JSON escapes; a test holds that.
+    [
+        b"{\"code\":\"",
+        code.as_str().as_bytes(),
+        b"\"",
+        hint.as_bytes(),
+        b",\"request_id\":\"",
+        &id.digits(),
+        b"\",\"status\":",
+        &digits(status),
+        b",\"title\":\"",
+        code.title().as_bytes(),
+        b"\",\"type\":\"urn:bartizan:denial:",
+        code.as_str().as_bytes(),
+        b"\"}",
+    ]
+    .concat()
+    .into()
 }
 
 /// The same for a person.
 pub(crate) fn html(reason: &Reason, status: u16, id: RequestId, development: bool) -> Box<[u8]> {
     let code = reason.code();
-    let hint = reason.allow_line().filter(|_| development).map_or_else(String::new, |line| {
+    let hint = allow_line(reason, development).map_or_else(String::new, |line| {
         format!("<p>This policy line would allow it:</p>\n<pre>{}</pre>\n", escape(&line))
     });
-    format!(
-        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{status}</title>\n\
-         <h1>{title}</h1>\n{hint}<p>{status} <code>{code}</code>, request <code>{id}</code></p>\n</html>\n",
-        title = escape(code.title()),
-    )
-    .into_bytes()
+    let status = &digits(status)[..];
+    [
+        b"<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+          <meta name=\"viewport\" content=\"width=device-width\">\n<title>",
+        status,
+        b"</title>\n<h1>",
+        code.title().as_bytes(),
+        b"</h1>\n",
+        hint.as_bytes(),
+        b"<p>",
+        status,
+        b" <code>",
+        code.as_str().as_bytes(),
+        b"</code>, request <code>",
+        &id.digits(),
+        b"</code></p>\n</html>\n",
+    ]
+    .concat()
     .into()
+}
+
+fn allow_line(reason: &Reason, development: bool) -> Option<String> {
+    if development { reason.allow_line() } else { None }
+}
+
+/// A status code, which has three digits (RFC 9110 §15).
+fn digits(status: u16) -> [u8; 3] {
+    [status / 100, status / 10, status].map(|digit| b'0' + (digit % 10).to_le_bytes()[0])
 }
 
 fn escape(text: &str) -> String {
@@ -68,6 +92,31 @@ pub(crate) const HTML: &str = "text/html; charset=utf-8";
 mod tests {
     use super::*;
     use crate::DenialCode;
+    use alloc::string::ToString as _;
+    use serde_json::json;
+
+    #[test]
+    fn no_part_needs_escaping() {
+        for &code in DenialCode::ALL {
+            let reason = Reason::with_value(code, b"a\"\\<\n");
+            for (status, development) in [(code.status(), false), (507, true)] {
+                let mut expected = json!({
+                    "type": format!("urn:bartizan:denial:{code}"),
+                    "title": code.title(),
+                    "status": status,
+                    "code": code.as_str(),
+                    "request_id": "00c0ffee00c0ffee",
+                });
+                if let Some(line) = reason.allow_line().filter(|_| development) {
+                    expected["hint"] = format!("this policy line would allow it: {line}").into();
+                }
+                let body = json(&reason, status, RequestId(0x00c0_ffee_00c0_ffee), development);
+                assert_eq!(core::str::from_utf8(&body).unwrap(), expected.to_string());
+            }
+            assert_eq!(escape(code.title()), code.title());
+            assert_eq!(escape(code.as_str()), code.as_str());
+        }
+    }
 
     #[test]
     fn a_client_learns_the_code_and_no_more() {
@@ -83,6 +132,14 @@ mod tests {
                 "code": "host.unknown",
                 "request_id": "0000000000000007",
             })
+        );
+        let page = String::from_utf8(html(&reason, 421, RequestId(7), false).into()).unwrap();
+        assert_eq!(
+            page,
+            "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width\">\n<title>421</title>\n\
+             <h1>This host is not served here.</h1>\n\
+             <p>421 <code>host.unknown</code>, request <code>0000000000000007</code></p>\n</html>\n"
         );
         let page = String::from_utf8(html(&reason, 421, RequestId(7), true).into()).unwrap();
         assert!(

@@ -5,7 +5,9 @@
 //! environment, is the `document` module's work.
 
 pub mod document;
+mod limits;
 mod options;
+mod store;
 mod values;
 
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
@@ -17,10 +19,14 @@ pub use document::{
     Diagnostic, Document, Location, PolicyInput, Provenance, load, load_and_build, redacted_source, schema,
     schema_text,
 };
+pub use limits::{
+    LimitConfig, LimitStore, LoginProtectionConfig, RateLimitChoice, RateLimitConfig, RouteLimitConfig,
+};
 pub use options::{
     CorsChoice, CorsConfig, CredentialKind, CrossSite, CspConfig, CspPreset, CsrfChoice, Directives,
     Relaxation, RequireConfig, RouteConfig, RouteOptions,
 };
+pub use store::{StoreConfig, StoreKind, StoreUrl};
 pub use values::{ByteSize, Duration, InvalidValue, SecretProvider, SecretRef};
 
 /// One whole policy, as written.
@@ -68,9 +74,15 @@ pub struct Policy {
     /// Cookies that pass on their way to the client.
     #[serde(default)]
     pub cookies: CookiesConfig,
+    /// Rate limits, by address and by principal.
+    #[serde(default)]
+    pub rate_limit: RateLimitConfig,
     /// Sessions. Writing this table makes `session` a credential that routes can require.
     #[serde(default)]
     pub session: Option<SessionConfig>,
+    /// Where state is kept.
+    #[serde(default)]
+    pub store: Option<StoreConfig>,
     /// Tokens. Writing this table makes `jwt` a credential that routes can require.
     #[serde(default)]
     pub jwt: Option<JwtConfig>,
@@ -265,6 +277,10 @@ pub struct CsrfConfig {
     pub mode: Option<Mode>,
     /// The upstream's cookies that carry a login: a request with one needs proof of where it comes from.
     pub ambient_cookies: Vec<String>,
+    /// The form field that a token may come in where there is no `X-CSRF-Token`; `csrf_token`.
+    pub field: Option<String>,
+    /// A path that answers GET with a token: `/csrf-token`.
+    pub token_path: Option<String>,
 }
 
 /// `[cookies]`
@@ -285,8 +301,25 @@ pub struct SessionConfig {
     pub idle: Option<Duration>,
     /// How long a session lives at most; 12 h.
     pub absolute: Option<Duration>,
+    /// `lax`; `strict` also loses the session when a link or a redirect of another site leads here.
+    pub same_site: Option<SameSite>,
+    /// How many sessions a subject may have at once; the oldest end. Any number where nothing is written.
+    pub max_per_subject: Option<u32>,
     /// Routes on which the upstream may begin and end sessions.
     pub handoff: Option<HandoffConfig>,
+    /// How often a login may fail.
+    pub login_protection: LoginProtectionConfig,
+}
+
+/// Which requests of other sites carry the session cookie (RFC 6265bis §5.6.7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SameSite {
+    /// Navigations that cannot change anything.
+    #[default]
+    Lax,
+    /// None at all.
+    Strict,
 }
 
 /// `[session.handoff]`

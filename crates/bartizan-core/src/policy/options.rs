@@ -13,7 +13,7 @@ use serde::{
     },
 };
 
-use super::{ByteSize, Duration, Mode};
+use super::{ByteSize, Duration, Mode, RateLimitChoice};
 
 /// CSP directives by name, each with its sources.
 pub type Directives = BTreeMap<String, Vec<String>>;
@@ -73,6 +73,9 @@ pub struct RouteConfig {
     /// The application sees the bearer token too.
     #[serde(default)]
     pub forward_authorization: Option<bool>,
+    /// `"off"`, or rules of this route alone. What it does not name is counted by `[rate_limit]`, over all routes.
+    #[serde(default)]
+    pub rate_limit: Option<RateLimitChoice>,
 }
 
 /// `[default]`: the same keys as a route, without `match`.
@@ -257,6 +260,34 @@ pub struct CorsConfig {
     pub anonymous: Option<Vec<String>>,
     /// Refuse requests of foreign origins on the server too, whatever their method.
     pub reject_foreign: Option<bool>,
+}
+
+impl CorsConfig {
+    /// These keys, and those of `base` that are not written here.
+    pub(crate) fn over(&self, base: &Self) -> Self {
+        let (own, base) = (self.clone(), base.clone());
+        Self {
+            mode: own.mode.or(base.mode),
+            methods: own.methods.or(base.methods),
+            headers: own.headers.or(base.headers),
+            exposed_headers: own.exposed_headers.or(base.exposed_headers),
+            max_age: own.max_age.or(base.max_age),
+            anonymous: own.anonymous.or(base.anonymous),
+            reject_foreign: own.reject_foreign.or(base.reject_foreign),
+        }
+    }
+
+    /// Whether this key is written here.
+    pub(crate) fn names(&self, key: &str) -> bool {
+        match key {
+            "methods" => self.methods.is_some(),
+            "headers" => self.headers.is_some(),
+            "exposed_headers" => self.exposed_headers.is_some(),
+            "max_age" => self.max_age.is_some(),
+            "anonymous" => self.anonymous.is_some(),
+            _ => true,
+        }
+    }
 }
 
 /// A route's `cors`.

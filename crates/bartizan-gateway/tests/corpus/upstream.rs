@@ -54,12 +54,15 @@ fn serve(mut socket: TcpStream, shared: &Mutex<Shared>) {
     socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let Ok(request) = wire::read_request(&mut socket) else { return };
     let bodiless = request.first_line.starts_with(b"HEAD ");
+    let nonce = request.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("bartizan-handoff"));
+    let nonce: Option<String> = nonce.map(|(_, value)| value.iter().copied().map(char::from).collect());
     let response = {
         let mut shared = shared.lock().unwrap();
         shared.seen = Some(request);
         shared.response.clone()
     };
-    let Some(response) = response else { return };
+    let Some(mut response) = response else { return };
+    response.headers = response.handed_off(nonce.as_deref());
     match response.fault {
         None => {
             let _ = socket.write_all(&wire_form(&response, bodiless));

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bartizan_core::{
     Answer, Query, Timestamp,
     limit::{LimitKey, Quota, RuleId},
+    policy::LimitStore,
     session::{Ending, NewSession, SessionRecord},
 };
 
@@ -336,10 +337,10 @@ async fn the_engines_questions_are_answered(place: Arc<dyn Place>) {
     let quota = Quota::new(1, Duration::from_secs(1), 1).unwrap();
     let bucket = LimitKey::named(RuleId::named(&["login"]), &[b"alice"]);
     let consume = Query::Consume { token: token(1), until: at(MINUTE), now: NOW };
-    let take = Query::Take { key: bucket, quota, cost: 1, now: NOW };
+    let take = Query::Take { key: bucket, quota, cost: 1, store: LimitStore::Shared, now: NOW };
     for (query, expected) in [
         (Query::Session { key: key(1), now: NOW }, Answer::Unknown),
-        (Query::Begin(new(1, record("alice"))), Answer::Done),
+        (Query::Begin(Box::new(new(1, record("alice")))), Answer::Done),
         (Query::Session { key: key(1), now: NOW }, Answer::Session(record("alice"))),
         (Query::End(Ending::One(key(1))), Answer::Done),
         (Query::Session { key: key(1), now: NOW }, Answer::Unknown),

@@ -15,8 +15,9 @@ use super::{SHARDS, lock, sweep::Swept};
 /// Among how many the one that makes room is chosen.
 const SAMPLE: usize = 16;
 
+/// Buckets of rate limits; which one is forgotten when there are too many, [`MemoryStore`](super::MemoryStore) says.
 #[derive(Debug)]
-pub(super) struct Buckets {
+pub(crate) struct Buckets {
     /// By key, the theoretical arrival time in microseconds.
     shards: [Mutex<Swept<LimitKey, u64>>; SHARDS],
     /// Chooses the part. Keyed, so that nobody can choose addresses that crowd out one part.
@@ -26,7 +27,8 @@ pub(super) struct Buckets {
 }
 
 impl Buckets {
-    pub(super) fn new(limit: usize) -> Self {
+    /// Room for `limit`, rounded up.
+    pub(crate) fn new(limit: usize) -> Self {
         Self {
             shards: [const { Mutex::new(Swept::new()) }; SHARDS],
             hash: RandomState::new(),
@@ -34,7 +36,7 @@ impl Buckets {
         }
     }
 
-    pub(super) fn take(&self, key: LimitKey, quota: Quota, cost: u32, now: Timestamp) -> Taken {
+    pub(crate) fn take(&self, key: LimitKey, quota: Quota, cost: u32, now: Timestamp) -> Taken {
         let part = usize::try_from(self.hash.hash_one(key) % SHARDS as u64).unwrap_or(0);
         let mut shard = lock(&self.shards[part]);
         if let Some(tat) = shard.map.get_mut(&key) {

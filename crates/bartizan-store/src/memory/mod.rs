@@ -1,6 +1,6 @@
 //! The store in memory: what it keeps ends with the process.
 
-mod buckets;
+pub(crate) mod buckets;
 mod sessions;
 mod sweep;
 mod tokens;

@@ -1,9 +1,16 @@
 //! A store that answers, and what the handler learns of it.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use axum::{Extension, Router, routing::get};
-use bartizan::{Answer, Answers, BartizanLayer, BoxFuture, Principal, Query, Scheme, policy::CredentialKind};
+use bartizan::{
+    Answer, Answers, BartizanLayer, BoxFuture, Principal, Query, Scheme,
+    policy::CredentialKind,
+    session::{SessionKey, SessionRecord},
+};
 
 use crate::server::{Mount, Server, engine};
 
@@ -31,14 +38,19 @@ impl Answers for People {
         self.asked.0.fetch_add(1, Ordering::Relaxed);
         Box::pin(async move {
             tokio::task::yield_now().await;
-            let Query::Principal(credential) = query else { return Answer::Unavailable };
-            let (subject, scopes) = match credential.expose() {
-                b"alice" => ("alice", vec!["admin".into()]),
-                b"bob" => ("bob", vec![]),
-                b"down" => return Answer::Unavailable,
-                _ => return Answer::Unknown,
+            let Query::Session { key, now } = query else { return Answer::Unavailable };
+            let is = |id: &[u8]| key == SessionKey::of(id);
+            let (subject, scopes) = if is(b"alice") {
+                ("alice", vec!["admin".into()])
+            } else if is(b"bob") {
+                ("bob", vec![])
+            } else if is(b"down") {
+                return Answer::Unavailable;
+            } else {
+                return Answer::Unknown;
             };
-            Answer::Principal(Principal { subject: subject.into(), kind: credential.kind(), scopes })
+            let (idle, absolute) = (Duration::from_mins(30), Duration::from_hours(12));
+            Answer::Session(SessionRecord::new(subject, scopes, now, idle, absolute))
         })
     }
 }

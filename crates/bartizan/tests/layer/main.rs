@@ -5,4 +5,5 @@ mod credentials;
 mod facts;
 mod failures;
 mod server;
+mod sessions;
 mod surfaces;

@@ -151,7 +151,16 @@ impl Csp {
         let mut faults = Vec::new();
         for (name, items) in directives {
             let Some(directive) = Directive::named(name) else {
-                faults.push(whole_directive(name, name, unknown(name)));
+                let error = unknown(name);
+                faults.push(whole_directive(name, name, error));
+                // What is misspelt is judged as what was meant.
+                if let CspError::UnknownDirective(Some(meant)) = error
+                    && !directives.contains_key(meant)
+                    && let Some(Err(more)) = Directive::named(meant).map(|meant| Value::parse(meant, items))
+                {
+                    faults
+                        .extend(more.into_iter().map(|fault| CspFault { directive: name.clone(), ..fault }));
+                }
                 continue;
             };
             match Value::parse(directive, items) {

@@ -11,7 +11,8 @@ use core::{fmt, iter, slice};
 use serde::{
     de::{
         DeserializeSeed, Deserializer, Error as _, Expected, IntoDeserializer as _, MapAccess, SeqAccess,
-        Unexpected, Visitor, value::StrDeserializer,
+        Unexpected, Visitor,
+        value::{SeqDeserializer, StrDeserializer},
     },
     forward_to_deserialize_any,
 };
@@ -20,7 +21,7 @@ use super::{
     diagnostic::{Fault, listed},
     tree::{Entry, Node, Path, Segment, Value},
 };
-use crate::policy::SecretRef;
+use crate::policy::{SecretRef, StoreUrl};
 
 /// A fault, and the way to it.
 #[derive(Debug)]
@@ -135,7 +136,11 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
             Value::Boolean(truth) => visitor.visit_bool(*truth),
             Value::Datetime(_) => Err(DecodeError::invalid_type(Unexpected::Other(DATE), &visitor)),
             Value::Array(nodes) => visitor.visit_seq(Elements(nodes.iter_mut().enumerate())),
-            Value::Table(table) => visitor.visit_map(Entries { entries: table.iter_mut(), value: None }),
+            Value::Table(table) => visitor.visit_map(Entries {
+                written: table.iter_mut(),
+                lacking: self.0.lacking.iter(),
+                value: None,
+            }),
         }
     }
 
@@ -160,7 +165,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
-        self.0.hidden |= name == SecretRef::NAME;
+        self.0.hidden |= name == SecretRef::NAME || (name == StoreUrl::NAME && self.0.has_password());
         visitor.visit_newtype_struct(self)
     }
 
@@ -193,8 +198,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
             (None, Value::String(text)) => text,
             _ => return Err(DecodeError::wrong_type(words(variants), self.0)),
         };
-        let word: StrDeserializer<'_, DecodeError> = word.into_deserializer();
-        visitor.visit_enum(word)
+        visitor.visit_enum(spelt(word))
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
@@ -230,28 +234,29 @@ impl<'de> SeqAccess<'de> for Elements<'_> {
     }
 }
 
-/// The keys of a table that are not pruned.
+/// The keys of a table that are not pruned, and those that it lacks.
 struct Entries<'a> {
-    entries: btree_map::IterMut<'a, String, Entry>,
-    value: Option<(&'a str, &'a mut Node)>,
+    written: btree_map::IterMut<'a, String, Entry>,
+    lacking: slice::Iter<'a, &'static str>,
+    /// Of the key that was read last.
+    value: Option<(&'a str, Option<&'a mut Node>)>,
 }
 
 impl<'de> MapAccess<'de> for Entries<'_> {
     type Error = DecodeError;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, DecodeError> {
-        let Some((key, entry)) = self.entries.find(|(_, entry)| !entry.node.pruned) else { return Ok(None) };
-        let text: StrDeserializer<'_, DecodeError> = key.as_str().into_deserializer();
-        match seed.deserialize(text) {
+        let Some((key, entry)) = self.written.find(|(_, entry)| !entry.node.pruned) else {
+            let Some(key) = self.lacking.next() else { return Ok(None) };
+            self.value = Some((key, None));
+            return seed.deserialize(spelt(key)).map(Some);
+        };
+        match seed.deserialize(spelt(entry.meant.unwrap_or(key))) {
             Ok(read) => {
-                self.value = Some((key, &mut entry.node));
+                self.value = Some((key, Some(&mut entry.node)));
                 Ok(Some(read))
             }
-            Err(error) => {
-                // It may be a misspelt key of secret type.
-                entry.node.hidden = true;
-                Err(error.under(Segment::Key(key.clone())))
-            }
+            Err(error) => Err(error.under(Segment::Key(key.clone()))),
         }
     }
 
@@ -259,6 +264,69 @@ impl<'de> MapAccess<'de> for Entries<'_> {
         let Some((key, node)) = self.value.take() else {
             return Err(DecodeError::custom("a value was asked for before its key"));
         };
-        seed.deserialize(NodeDeserializer(node)).map_err(|error| error.under(Segment::Key(key.to_owned())))
+        match node {
+            Some(node) => seed.deserialize(NodeDeserializer(node)),
+            None => stand_in(key, seed),
+        }
+        .map_err(|error| error.under(Segment::Key(key.to_owned())))
+    }
+}
+
+fn spelt(key: &str) -> StrDeserializer<'_, DecodeError> {
+    key.into_deserializer()
+}
+
+/// What is read for a key that must be there and is not, so that the rest of its table can be judged.
+fn stand_in<'de, T: DeserializeSeed<'de>>(key: &str, seed: T) -> Result<T::Value, DecodeError> {
+    match key {
+        "version" | "limit" => seed.deserialize(1_u32.into_deserializer()),
+        "match" => seed.deserialize(spelt("* /")),
+        "per" => seed.deserialize(spelt("1s")),
+        "any" => seed.deserialize(SeqDeserializer::new(iter::empty::<&str>())),
+        _ => seed.deserialize(spelt("env://STAND_IN")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Policy, document::tree::Origin, schema};
+    use serde::Deserialize as _;
+
+    #[test]
+    fn every_required_key_has_a_stand_in() {
+        let schema = schema();
+        let definitions = schema["$defs"].as_object().unwrap().values();
+        let mut required: Vec<_> = definitions
+            .chain([&schema])
+            .flat_map(|definition| {
+                let alternatives = definition["anyOf"].as_array().into_iter().flatten();
+                alternatives.chain([definition]).filter_map(|definition| definition["required"].as_array())
+            })
+            .flatten()
+            .map(|key| key.as_str().unwrap())
+            .collect();
+        required.sort_unstable();
+        assert_eq!(required, ["any", "certificate", "key", "limit", "match", "per", "version"]);
+
+        let table = |lacking: &[&'static str], entries: Vec<(&str, Node)>| {
+            let mut table = Node::table(Origin::nowhere());
+            table.lacking = lacking.to_vec();
+            if let Value::Table(table) = &mut table.value {
+                table.extend(
+                    entries
+                        .into_iter()
+                        .map(|(key, node)| (key.to_owned(), Entry::new(Origin::nowhere(), node))),
+                );
+            }
+            table
+        };
+        let route = table(&["match"], [("require", table(&["any"], [].into()))].into());
+        let routes = Node::new(Value::Array([route].into()), Origin::nowhere());
+        let server = table(&[], [("tls", table(&["certificate", "key"], [].into()))].into());
+        let limits = table(&[], [("address", table(&["limit", "per"], [].into()))].into());
+        let mut policy =
+            table(&["version"], [("route", routes), ("server", server), ("rate_limit", limits)].into());
+        Policy::deserialize(NodeDeserializer(&mut policy)).unwrap();
     }
 }

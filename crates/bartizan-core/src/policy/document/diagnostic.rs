@@ -182,16 +182,14 @@ impl Fault {
         }
     }
 
-    /// The known word that was probably meant.
-    pub(super) fn suggestion(&self) -> Option<&str> {
-        let meant = match self {
-            Self::UnknownKey { key, known } => nearest(key, known.iter().copied()),
-            Self::UnknownWord { word, known } => nearest(word, known.iter().copied()),
-            Self::UnknownProfile { name, known } => nearest(name, known.iter().map(String::as_str)),
+    /// The known key or word that was probably meant.
+    pub(super) fn meant(&self) -> Option<&'static str> {
+        match self {
+            Self::UnknownKey { key: written, known } | Self::UnknownWord { word: written, known } => {
+                near(written, known.iter().copied())
+            }
             _ => None,
-        };
-        // Between words of one letter nothing is near.
-        meant.filter(|meant| meant.len() > 1)
+        }
     }
 
     fn hint(&self, node: Option<&Node>) -> Option<String> {
@@ -222,7 +220,11 @@ impl Fault {
             Self::NoSuchElement { .. } => "an override can change an element, not add one".to_owned(),
             _ => return None,
         };
-        Some(match self.suggestion() {
+        let meant = match self {
+            Self::UnknownProfile { name, known } => near(name, known.iter().map(String::as_str)),
+            _ => self.meant(),
+        };
+        Some(match meant {
             Some(word) => format!("did you mean `{word}`? {known}"),
             None => known,
         })
@@ -254,6 +256,11 @@ impl Fault {
             source: provenance(at, lines),
         }
     }
+}
+
+/// The nearest word. Between words of one letter nothing is near.
+fn near<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    nearest(written, known).filter(|meant| meant.len() > 1)
 }
 
 /// `` `a`, `b`, `c` ``

@@ -22,7 +22,7 @@ pub(super) struct Draft {
     root: Node,
     lines: Lines,
     diagnostics: Vec<Diagnostic>,
-    /// What faults are known of already.
+    /// What was left out, or is missing: what else is wrong there follows from that.
     settled: Vec<Path>,
     /// Where syntax errors made text be passed over.
     shadows: Vec<Range<usize>>,
@@ -62,23 +62,35 @@ impl Draft {
 
     fn decode(&mut self, input: &PolicyInput<'_>) {
         let (root, lines) = (&mut self.root, &self.lines);
+        let mut base = root.clone();
         let mut found = overlay::apply(root, input.profile, lines);
         found.extend(overrides::apply(root, input.overrides, lines));
         let (faults, settled) = references::replace(root, input.env, lines);
         found.extend(faults);
-        let shape = shape::decode(root, lines, settled);
-        found.extend(shape.diagnostics);
-        self.policy = shape.policy;
-        self.settled = shape.settled;
+        self.settled = settled;
+        self.policy = shape::decode(root, lines, &mut self.settled, &mut found);
+        // What was replaced is judged too.
+        for replaced in shape::check_part(&mut base, &Path::default(), lines) {
+            let told =
+                |found: &Diagnostic| (found.code, found.location) == (replaced.code, replaced.location);
+            if !found.iter().any(told) {
+                found.push(replaced);
+            }
+        }
         found.retain(|diagnostic| self.is_news(diagnostic));
         self.diagnostics.append(&mut found);
     }
 
-    /// Adds what the engine says of the policy, unless it only repeats what is known.
+    /// Adds what the engine says of the policy, unless it follows from what is known.
     pub(super) fn add(&mut self, errors: Vec<PolicyError>) {
         for error in errors {
             let (path, found) = self.root.trace(&Path::parse(&error.path).0);
-            if self.settled.iter().any(|settled| settled.overlaps(&path)) {
+            let left_out = self.settled.iter().any(|settled| settled.leads_to(&path));
+            let unclear = error.premises().iter().any(|premise| {
+                let (premise, _) = self.root.trace(&Path::parse(premise).0);
+                self.settled.iter().any(|settled| settled.overlaps(&premise))
+            });
+            if left_out || unclear {
                 continue;
             }
             let diagnostic = self.located(&path, found, &error);

@@ -25,6 +25,8 @@
 //! assert_eq!(errors[0].hint.as_deref(), Some("did you mean `public`? known keys: `public`, `trusted`"));
 //! ```
 
+#[cfg(test)]
+mod combinations;
 mod decode;
 mod diagnostic;
 mod draft;
@@ -123,7 +125,12 @@ pub fn load_and_build(
         Ok(deployment) => (deployment, vec![]),
         // What else is wrong can be said without it.
         Err(error) => (
-            Deployment { development: draft.development, listen: Some(ASSUMED), ..Deployment::default() },
+            Deployment {
+                listen: Some(ASSUMED),
+                tls: policy.server.tls.is_some(),
+                development: draft.development,
+                ..Deployment::default()
+            },
             vec![error],
         ),
     };

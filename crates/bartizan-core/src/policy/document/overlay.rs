@@ -20,7 +20,7 @@ pub(super) fn apply(root: &mut Node, profile: Option<&str>, lines: &Lines) -> Ve
     let mut diagnostics = Vec::new();
     let Value::Table(policy) = &mut root.value else { return diagnostics };
     let (profiles, at) = match policy.remove("profile") {
-        Some(Entry { node: Node { value: Value::Table(profiles), .. }, key }) => (profiles, key),
+        Some(Entry { node: Node { value: Value::Table(profiles), .. }, key, .. }) => (profiles, key),
         Some(Entry { mut node, .. }) => {
             node.hidden = true;
             let fault = Fault::WrongType { expected: "a table".into(), found: node.kind() };
@@ -63,7 +63,7 @@ pub(super) fn apply(root: &mut Node, profile: Option<&str>, lines: &Lines) -> Ve
                 }
             }
         } else {
-            diagnostics.extend(shape::check_overlay(&mut node, &path, lines));
+            diagnostics.extend(shape::check_part(&mut node, &path, lines));
         }
     }
     diagnostics

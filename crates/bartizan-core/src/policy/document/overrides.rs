@@ -62,7 +62,7 @@ fn apply_one(root: &mut Node, variable: &str, value: &str) -> Result<(), (Path, 
         at = step(at, &mut path, &key, &origin)?;
     }
     if let Value::Table(table) = &mut at.value {
-        overlay::lay(table, last, Entry { key: origin, node });
+        overlay::lay(table, last, Entry::new(origin, node));
     } else {
         *step(at, &mut path, &last, &origin)? = node;
     }
@@ -80,7 +80,7 @@ fn step<'a>(
     match &mut node.value {
         Value::Table(table) => {
             path.0.push(Segment::Key(key.to_owned()));
-            let make = || Entry { key: origin.clone(), node: Node::table(origin.clone()) };
+            let make = || Entry::new(origin.clone(), Node::table(origin.clone()));
             Ok(&mut table.entry(key.to_owned()).or_insert_with(make).node)
         }
         Value::Array(nodes) => {

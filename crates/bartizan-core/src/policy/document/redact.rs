@@ -12,7 +12,7 @@ use super::{
 use crate::policy::{SecretProvider, SecretRef};
 
 /// The text with every literal secret overwritten by `*`, and every value that may be one: that of an unknown
-/// key, and what stands where a table belongs.
+/// key which is not nearly a known one, and what stands where a table belongs.
 ///
 /// Lines and byte offsets stay what they were, so that the [`Location`](super::Location)s of diagnostics fit. Of a
 /// text that cannot be read at all nothing is left but its line ends.
@@ -58,7 +58,18 @@ fn blot_unread(text: &str, lines: &Range<usize>, blots: &mut Vec<Range<usize>>) 
     }
 }
 
-const SECRET_WORDS: [&str; 5] = ["token", "key", "certificate", "secret", "password"];
+const SECRET_WORDS: [&str; 9] = [
+    "token",
+    "key",
+    "certificate",
+    "secret",
+    "password",
+    // A URL may have a password in it.
+    "postgres://",
+    "postgresql://",
+    "redis://",
+    "rediss://",
+];
 
 /// The spans of what must not be shown below `node`.
 fn collect(node: &Node, hidden: bool, blots: &mut Vec<Range<usize>>) {
@@ -87,8 +98,17 @@ mod tests {
             ("[server]\nupstream_token = \"env://T\"\n", "[server]\nupstream_token = \"env://T\"\n"),
             ("[server]\nupstream_token = hunter2\n", "[server]\nupstream_token**********\n"),
             ("[server]\nupstream_token hunter2\nmode = x\n", "[server]\nupstream_token********\nmode = x\n"),
+            ("[store]\nurl = \"redis://:a@b\"\n", "[store]\nurl = **************\n"),
+            ("[store]\nulr = \"redis://:a@b\"\n", "[store]\nulr = **************\n"),
+            ("[store]\nurl = \"redis://b\"\n", "[store]\nurl = \"redis://b\"\n"),
+            ("[store]\nurl = redis://:a@b\n", "[store]\nurl = redis://****\n"),
+            ("[store]\nprevious_master_keys = [\"a\"]\n", "[store]\nprevious_master_keys = [***]\n"),
             ("[server.tls\nkey = \"a\"\n[cors]\n", "[server.tls\nkey******\n[cors]\n"),
             ("[server]\nupstrem_token = \"hünter\"\n", "[server]\nupstrem_token = *********\n"),
+            (
+                "[servr]\nupstrem_token = \"a\"\nhealt = \"/x\"\npassword = \"b\"\n",
+                "[servr]\nupstrem_token = ***\nhealt = \"/x\"\npassword = ***\n",
+            ),
             ("[server]\ntls = [\"a\", 1]\n", "[server]\ntls = [***, *]\n"),
             ("[server.tls]\nkey = { a = \"b\" }\n", "[server.tls]\nkey = { a = *** }\n"),
             ("[server.tls]\nkey = '''a\nb'''\n", "[server.tls]\nkey = ****\n****\n"),

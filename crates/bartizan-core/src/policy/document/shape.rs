@@ -1,7 +1,8 @@
 //! From the tree to a [`Policy`], finding every fault of its shape.
 //!
-//! serde stops at the first error. So the first is reported, what it is about is taken out, and the rest is read
-//! again, until it can be read.
+//! serde stops at the first error. So the first is told and mended, and all is read again, until it can be read: a
+//! misspelt key is read as the one that was meant, a key that is missing as if it were there, and everything else
+//! that is wrong is left out.
 
 use alloc::{borrow::ToOwned as _, string::ToString as _, vec::Vec};
 
@@ -12,64 +13,45 @@ use super::{
     decode::NodeDeserializer,
     diagnostic::Fault,
     lines::Lines,
-    tree::{Entry, Node, Origin, Path, Value},
+    tree::{self, Node, Origin, Path, Segment, Value},
 };
 use crate::policy::Policy;
 
-/// How often a policy is read again without what is wrong with it. A fault can cost several turns: taking out what
+/// How often a policy is read again without what is wrong with it. A fault can cost several turns: leaving out what
 /// is wrong can leave a key missing.
 const MAX_TURNS: usize = 100;
 
-/// What became of a tree.
-pub(super) struct Shape {
-    /// What could be read; `None` if there was no end to the faults in [`MAX_TURNS`].
-    pub(super) policy: Option<Policy>,
-    pub(super) diagnostics: Vec<Diagnostic>,
-    /// What the faults are about, and what was probably meant by them: what else is wrong there is not news.
-    pub(super) settled: Vec<Path>,
+/// Reads `root`, and mends in it what is wrong. `None` if there was no end to the faults in [`MAX_TURNS`].
+///
+/// `settled` is what was left out or is missing: what else is wrong there follows from that.
+pub(super) fn decode(
+    root: &mut Node,
+    lines: &Lines,
+    settled: &mut Vec<Path>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Policy> {
+    read(root, settled, |root, path, fault| diagnostics.push(diagnostic(root, lines, path, fault)))
 }
 
-/// Reads `root`, and takes out of it what is wrong.
-pub(super) fn decode(root: &mut Node, lines: &Lines, settled: Vec<Path>) -> Shape {
-    let mut shape = Shape { policy: None, diagnostics: Vec::new(), settled };
-    for _ in 0..MAX_TURNS {
-        let (path, fault) = match Policy::deserialize(NodeDeserializer(root)) {
-            Ok(policy) => {
-                shape.policy = Some(policy);
-                return shape;
-            }
-            Err(error) => error.into_parts(),
-        };
-        shape.report(root, lines, &path, &fault);
-        if !take_out(root, &path, &fault) {
-            return shape;
-        }
-    }
-    shape
-}
-
-/// Checks an overlay that was not chosen: the same faults, but nothing needs to be complete, and what a
-/// reference stands for is not known. `at` is where the overlay is.
-pub(super) fn check_overlay(root: &mut Node, at: &Path, lines: &Lines) -> Vec<Diagnostic> {
+/// Checks a part of a file that others are laid over, or that is laid over others. `at` is where it is.
+///
+/// It need not be complete, but arrays are replaced whole, so their elements must be. What a reference stands for is
+/// not known.
+pub(super) fn check_part(root: &mut Node, at: &Path, lines: &Lines) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
-    for _ in 0..MAX_TURNS {
-        let Err(error) = Policy::deserialize(NodeDeserializer(root)) else { break };
-        let (path, fault) = error.into_parts();
-        let open = match &fault {
-            Fault::MissingKey(_) => true,
+    read(root, &mut Vec::new(), |root, path, fault| {
+        let open = match fault {
+            Fault::UnknownKey { .. } => false,
+            Fault::MissingKey(_) => !path.0.iter().any(|segment| matches!(segment, Segment::Index(_))),
             _ => {
-                matches!(root.find(&path.0).map(|node| &node.value), Some(Value::String(text)) if text.contains("${"))
+                matches!(root.find(&path.0).map(|node| &node.value), Some(Value::String(text)) if text.contains('$'))
             }
         };
-        if !open || matches!(fault, Fault::UnknownKey { .. }) {
+        if !open {
             let whole = Path([at.0.as_slice(), path.0.as_slice()].concat());
-            diagnostics
-                .push(Diagnostic { path: whole.to_string(), ..diagnostic(root, lines, &path, &fault) });
+            diagnostics.push(Diagnostic { path: whole.to_string(), ..diagnostic(root, lines, path, fault) });
         }
-        if !take_out(root, &path, &fault) {
-            break;
-        }
-    }
+    });
     diagnostics
 }
 
@@ -102,39 +84,68 @@ pub(super) fn mark_hidden(root: &mut Node) -> bool {
 }
 
 fn mark(policy: &mut Node) -> bool {
-    for _ in 0..MAX_TURNS {
-        match Policy::deserialize(NodeDeserializer(policy)) {
-            Ok(_) => return true,
-            Err(error) => {
-                let (path, fault) = error.into_parts();
-                if !take_out(policy, &path, &fault) {
-                    return false;
-                }
-            }
-        }
-    }
-    false
+    read(policy, &mut Vec::new(), |_, _, _| {}).is_some()
 }
 
-impl Shape {
-    fn report(&mut self, root: &Node, lines: &Lines, path: &Path, fault: &Fault) {
+/// Reads until nothing is wrong any more, and tells of each fault before it is mended.
+fn read(
+    root: &mut Node,
+    settled: &mut Vec<Path>,
+    mut tell: impl FnMut(&Node, &Path, &Fault),
+) -> Option<Policy> {
+    for _ in 0..MAX_TURNS {
+        let (path, fault) = match Policy::deserialize(NodeDeserializer(root)) {
+            Ok(policy) => return Some(policy),
+            Err(error) => error.into_parts(),
+        };
         let subject = match fault {
-            Fault::MissingKey(key) => path.join(key),
+            Fault::MissingKey(key) => path.join(root.find(&path.0)?.spelling_of(key)),
             _ => path.clone(),
         };
-        // A key is missing because it was taken out, or because it was misspelt.
-        let known =
-            matches!(fault, Fault::MissingKey(_)) && self.settled.iter().any(|path| path.overlaps(&subject));
-        if !known {
-            self.diagnostics.push(diagnostic(root, lines, path, fault));
+        // A key may be missing because it was left out.
+        let follows = matches!(fault, Fault::MissingKey(_)) && settled.contains(&subject);
+        if !follows {
+            tell(root, &path, &fault);
         }
-        if let (Fault::UnknownKey { .. }, Some(meant), Some((_, table))) =
-            (fault, fault.suggestion(), path.0.split_last())
-        {
-            self.settled.push(Path(table.to_owned()).join(meant));
+        if mend(root, &path, &fault)? == Mended::ByLoss {
+            settled.push(subject);
         }
-        self.settled.push(subject);
     }
+    None
+}
+
+#[derive(PartialEq, Eq)]
+enum Mended {
+    /// All that was written is still read.
+    Whole,
+    ByLoss,
+}
+
+/// Lets the next reading pass over a fault; `None` if it cannot.
+fn mend(root: &mut Node, path: &Path, fault: &Fault) -> Option<Mended> {
+    match fault {
+        Fault::MissingKey(key) => {
+            let table = root.find_mut(&path.0).filter(|table| !table.lacking.contains(key))?;
+            table.lacking.push(key);
+            return Some(Mended::ByLoss);
+        }
+        Fault::UnknownKey { .. } => {
+            let (Segment::Key(key), above) = path.0.split_last()? else { return None };
+            let Value::Table(table) = &mut root.find_mut(above)?.value else { return None };
+            let meant = fault.meant().filter(|meant| tree::entry(table, meant).is_none());
+            let entry = table.get_mut(key)?;
+            if meant.is_some() && entry.meant.is_none() {
+                entry.meant = meant;
+                return Some(Mended::Whole);
+            }
+            // It may be a misspelt key of secret type.
+            entry.node.hidden = true;
+        }
+        _ => {}
+    }
+    let node = root.find_mut(&path.0).filter(|node| !path.0.is_empty() && !node.pruned)?;
+    node.pruned = true;
+    Some(Mended::ByLoss)
 }
 
 fn diagnostic(root: &Node, lines: &Lines, path: &Path, fault: &Fault) -> Diagnostic {
@@ -144,25 +155,4 @@ fn diagnostic(root: &Node, lines: &Lines, path: &Path, fault: &Fault) -> Diagnos
         _ => node.map(|node| &node.origin),
     };
     fault.at(lines, path, at.unwrap_or(&Origin::nowhere()), node)
-}
-
-/// Takes out what a fault is about; false if that cannot be done.
-fn take_out(root: &mut Node, path: &Path, fault: &Fault) -> bool {
-    match (fault, &mut root.value) {
-        // Without its version the policy can still be read for what else is wrong.
-        (Fault::MissingKey("version"), Value::Table(table)) if path.0.is_empty() => {
-            let entry =
-                Entry { key: Origin::nowhere(), node: Node::new(Value::Integer(1), Origin::nowhere()) };
-            table.insert("version".to_owned(), entry);
-            true
-        }
-        _ if path.0.is_empty() => false,
-        _ => match root.find_mut(&path.0) {
-            Some(node) if !node.pruned => {
-                node.pruned = true;
-                true
-            }
-            _ => false,
-        },
-    }
 }

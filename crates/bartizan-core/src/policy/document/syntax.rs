@@ -154,7 +154,7 @@ fn value(value: DeValue<'_>, source: &Source) -> Value {
                 .map(|(key, element)| {
                     let origin = place(key.span(), source);
                     let key = key.into_inner().into_owned();
-                    (key, Entry { key: origin, node: spanned(element, source) })
+                    (key, Entry::new(origin, spanned(element, source)))
                 })
                 .collect(),
         ),

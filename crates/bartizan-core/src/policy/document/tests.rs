@@ -286,6 +286,12 @@ fn secrets_are_never_shown() {
         "server.upstream_token = \"${MISSING:-hunter2}\"",
         "server.upstream_token = [\"hunter2\"]",
         "server.upstrem_token = \"hunter2\"",
+        "server.upstrem_token = [\"hunter2\"]",
+        "server.password = \"hunter2\"",
+        "servr.tls = \"hunter2\"",
+        "servr.tls.kye = { literal = \"hunter2\" }",
+        "servr.tls = { kye = \"hunter2\", certificate = \"hunter2\" }",
+        "api_key = \"hunter2\"",
         "server.tls = \"hunter2\"",
         "server.tls = [\"hunter2\"]",
         "server.tls.key = { literal = \"hunter2\" }",
@@ -296,7 +302,8 @@ fn secrets_are_never_shown() {
         "profile.a.server.upstream_token = [\"hunter2\"]",
         "server.upstream_token = hunter2",
     ] {
-        let found = load(&input(&format!("version = 1\n{text}\n"))).unwrap_err();
+        let text = format!("version = 1\n{text}\n");
+        let found = load_and_build(&input(&text), |_| Ok(Deployment::default())).unwrap_err();
         assert!(!format!("{found:?}").contains("hunter2"), "{text}: {found:?}");
     }
     let overrides = overrides(&[
@@ -326,7 +333,7 @@ fn size_is_bounded() {
 
     // What costs many turns, and what nests, ends early.
     let routes = "[[route]]\nmatch = \"${env:MISSING}\"\n".repeat(20_000);
-    let overlays = "[[profile.x.route]]\nmax_body = \"${env:MISSING}\"\n".repeat(20_000);
+    let overlays = "[[profile.x.route]]\nmatch = \"GET /\"\nmax_body = \"${env:MISSING}\"\n".repeat(15_000);
     let text = format!("version = 1\n{routes}");
     assert_eq!(load(&input(&text)).unwrap_err().len(), MAX_FAULTS + 1);
     assert!(load(&input(&format!("version = 1\n{overlays}"))).is_ok());
@@ -348,7 +355,7 @@ fn form_and_sense_are_told_together_in_the_order_of_the_file() {
         kind: PolicyErrorKind::NoPublicOrigin,
     };
     draft.add(vec![
-        error("origin.public", "misspelt: told"),
+        error("origin.public", "of the misspelt key"),
         error("origin", "above what was told"),
         error("origin.trusted[1]", "z"),
         error("cors.headers[0]", "a"),
@@ -369,6 +376,7 @@ fn form_and_sense_are_told_together_in_the_order_of_the_file() {
         brief,
         [
             (Some((3, 1)), "origin.publik", Some("publik")),
+            (Some((3, 10)), "origin.publik", Some("of the misspelt key")),
             (Some((4, 17)), "origin.trusted[1]", Some("3")),
             (Some((4, 20)), "origin.trusted[2]", Some("z")),
             (Some((5, 1)), "cors.max_age", Some("in its table")),

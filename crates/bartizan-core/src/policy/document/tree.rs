@@ -11,7 +11,7 @@ use alloc::{
 };
 use core::{fmt, ops::Range};
 
-use crate::policy::SecretRef;
+use crate::policy::{SecretRef, store};
 
 /// A value, and where it was written.
 ///
@@ -26,6 +26,8 @@ pub(super) struct Node {
     pub(super) hidden: bool,
     /// Already reported; decoding goes on without it.
     pub(super) pruned: bool,
+    /// Keys that this table should have and has not; already reported, and decoded as if they were there.
+    pub(super) lacking: Vec<&'static str>,
 }
 
 /// What a node holds.
@@ -46,7 +48,20 @@ pub(super) type Table = BTreeMap<String, Entry>;
 #[derive(Clone)]
 pub(super) struct Entry {
     pub(super) key: Origin,
+    /// The key that a misspelt one is read as.
+    pub(super) meant: Option<&'static str>,
     pub(super) node: Node,
+}
+
+impl Entry {
+    pub(super) const fn new(key: Origin, node: Node) -> Self {
+        Self { key, meant: None, node }
+    }
+}
+
+/// The entry that is read as `key`, and how its key is written.
+pub(super) fn entry<'t>(table: &'t Table, key: &str) -> Option<(&'t String, &'t Entry)> {
+    table.get_key_value(key).or_else(|| table.iter().find(|(_, entry)| entry.meant == Some(key)))
 }
 
 /// Where a key or a value was written.
@@ -85,7 +100,7 @@ impl Origin {
 
 impl Node {
     pub(super) const fn new(value: Value, origin: Origin) -> Self {
-        Self { value, origin, raw: None, hidden: false, pruned: false }
+        Self { value, origin, raw: None, hidden: false, pruned: false, lacking: Vec::new() }
     }
 
     pub(super) const fn table(origin: Origin) -> Self {
@@ -108,6 +123,7 @@ impl Node {
     /// The value as a person may see it; `None` for tables, long arrays of them, and what is hidden.
     pub(super) fn shown(&self) -> Option<String> {
         match &self.value {
+            Value::String(_) if self.hidden && self.has_password() => Some("[hidden]".to_owned()),
             // A reference to a secret may be shown, a secret may not.
             Value::String(text) if self.hidden => Some(
                 SecretRef::parse(text).map_or_else(|_| "[hidden]".to_owned(), |secret| secret.to_string()),
@@ -140,6 +156,11 @@ impl Node {
         })
     }
 
+    /// Whether this is a URL with a password in it.
+    pub(super) fn has_password(&self) -> bool {
+        matches!(&self.value, Value::String(text) if store::has_password(text))
+    }
+
     /// The node that `path` leads to.
     pub(super) fn find(&self, path: &[Segment]) -> Option<&Self> {
         path.iter().try_fold(self, |node, segment| match (&node.value, segment) {
@@ -158,6 +179,14 @@ impl Node {
         })
     }
 
+    /// How the key that is read as `key` is written in this table.
+    pub(super) fn spelling_of<'k>(&'k self, key: &'k str) -> &'k str {
+        match &self.value {
+            Value::Table(table) => entry(table, key).map_or(key, |(written, _)| written),
+            _ => key,
+        }
+    }
+
     /// Where the key that `path` ends in was written; for an element of an array, where it was.
     pub(super) fn key_of(&self, path: &[Segment]) -> Option<&Origin> {
         let (last, parent) = path.split_last()?;
@@ -168,8 +197,8 @@ impl Node {
         }
     }
 
-    /// A path of the decoded policy, where pruned elements do not count, as a path of this tree; and how much of
-    /// it exists.
+    /// A path of the decoded policy, where pruned elements do not count and keys are spelt right, as a path of this
+    /// tree; and how much of it exists.
     pub(super) fn trace(&self, path: &[Segment]) -> (Path, usize) {
         let mut node = Some(self);
         let mut found = 0;
@@ -178,7 +207,10 @@ impl Node {
             let mut segment = segment.clone();
             node = match (node.map(|node| &node.value), &mut segment) {
                 (Some(Value::Table(table)), Segment::Key(key)) => {
-                    table.get(key).map(|entry| &entry.node).filter(|node| !node.pruned)
+                    entry(table, key).and_then(|(written, entry)| {
+                        written.clone_into(key);
+                        (!entry.node.pruned).then_some(&entry.node)
+                    })
                 }
                 (Some(Value::Array(nodes)), Segment::Index(index)) => {
                     let live = nodes.iter().enumerate().filter(|(_, node)| !node.pruned).nth(*index);
@@ -237,6 +269,11 @@ impl Path {
         let mut path = self.clone();
         path.0.push(Segment::Key(key.to_owned()));
         path
+    }
+
+    /// Whether `other` is this path, or leads on from it.
+    pub(super) fn leads_to(&self, other: &Self) -> bool {
+        other.0.starts_with(&self.0)
     }
 
     /// Whether one of the two leads through the other.

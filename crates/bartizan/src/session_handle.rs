@@ -1,0 +1,353 @@
+//! Sessions for handlers: who is signed in, and signing in and out.
+
+use std::{
+    error::Error,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bartizan_core::{
+    Answer, Clock as _, Engine, Grant, Principal, Query,
+    session::{Ending, SessionKey},
+};
+use bartizan_store::Answers;
+use http::{HeaderMap, HeaderValue, header};
+
+use crate::{OsClock, OsEntropy};
+
+/// Signs people in and out, from a handler of axum.
+///
+/// What it does is done in the store when the call returns `Ok`; the cookie goes with the response, whatever that is.
+///
+#[cfg_attr(feature = "axum", doc = "```")]
+#[cfg_attr(not(feature = "axum"), doc = "```ignore")]
+/// use axum::{Form, http::StatusCode, response::Redirect};
+/// use bartizan::Sessions;
+///
+/// # #[derive(serde::Deserialize)] struct Credentials { name: String, password: String }
+/// # async fn is_right(_: &Credentials) -> bool { true }
+/// async fn login(sessions: Sessions, Form(form): Form<Credentials>) -> Result<Redirect, StatusCode> {
+///     if !is_right(&form).await {
+///         return Err(StatusCode::UNAUTHORIZED);
+///     }
+///     sessions.login(&form.name, ["orders:read"]).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+///     Ok(Redirect::to("/"))
+/// }
+///
+/// async fn logout(sessions: Sessions) -> Result<Redirect, StatusCode> {
+///     sessions.logout().await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+///     Ok(Redirect::to("/"))
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Sessions(pub(crate) Arc<Handle>);
+
+/// A session was neither begun nor ended: the store cannot be asked now. Answer with 503.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SessionsUnavailable;
+
+impl fmt::Display for SessionsUnavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the store cannot be asked about sessions now")
+    }
+}
+
+impl Error for SessionsUnavailable {}
+
+impl Sessions {
+    /// Signs `subject` in: a session with a new id begins, and the one that the client had ends (session fixation).
+    pub async fn login(
+        &self,
+        subject: &str,
+        scopes: impl IntoIterator<Item = impl Into<Box<str>>>,
+    ) -> Result<(), SessionsUnavailable> {
+        let scopes = scopes.into_iter().map(Into::into).collect();
+        self.begin(subject, scopes).await
+    }
+
+    /// Gives the session that there is a new id, as for a change of privileges; its times begin anew. Does nothing where
+    /// nobody is signed in.
+    pub async fn rotate(&self) -> Result<(), SessionsUnavailable> {
+        match self.current().await? {
+            Some(session) => self.begin(&session.0.subject, session.0.scopes).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the client's session and takes its cookie.
+    pub async fn logout(&self) -> Result<(), SessionsUnavailable> {
+        if let Some(key) = self.0.presented() {
+            self.0.end(Ending::One(key)).await?;
+        }
+        self.0.sign_out();
+        Ok(())
+    }
+
+    /// Ends all sessions of whoever is signed in, this one among them.
+    pub async fn logout_everywhere(&self) -> Result<(), SessionsUnavailable> {
+        if let Some(session) = self.current().await? {
+            self.0.end(Ending::AllOf { subject: session.0.subject, except: None }).await?;
+        }
+        self.0.sign_out();
+        Ok(())
+    }
+
+    /// Ends all other sessions of whoever is signed in.
+    pub async fn logout_others(&self) -> Result<(), SessionsUnavailable> {
+        if let Some(session) = self.current().await? {
+            let except = self.0.presented();
+            self.0.end(Ending::AllOf { subject: session.0.subject, except }).await?;
+        }
+        Ok(())
+    }
+
+    /// Who is signed in, also on a route that requires nothing; there the store is asked now.
+    pub async fn current(&self) -> Result<Option<Session>, SessionsUnavailable> {
+        self.0.current().await
+    }
+
+    async fn begin(&self, subject: &str, scopes: Vec<Box<str>>) -> Result<(), SessionsUnavailable> {
+        let handle = &self.0;
+        let begun = handle.engine.begin_session(subject, scopes, handle.presented(), OsClock, OsEntropy);
+        let begun = begun.ok_or(SessionsUnavailable)?;
+        let Query::Begin(new) = &begun.query else { return Err(SessionsUnavailable) };
+        let key = new.key;
+        match handle.store.answer(begun.query).await {
+            Answer::Done => {
+                handle.outbox().set(Outbox {
+                    presented: Some(key),
+                    cookie: Some(begun.cookie),
+                    signed_out: false,
+                });
+                Ok(())
+            }
+            _ => Err(SessionsUnavailable),
+        }
+    }
+}
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sessions").finish_non_exhaustive()
+    }
+}
+
+/// Whoever is signed in. A handler that takes it as an argument cannot be reached by anybody else: others get 401.
+///
+/// Only the layer makes one, from a session that the store knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session(Principal);
+
+impl Session {
+    /// Whose session it is.
+    pub fn subject(&self) -> &str {
+        &self.0.subject
+    }
+
+    /// What they may do.
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
+        self.0.scopes.iter().map(|scope| &**scope)
+    }
+
+    /// Whether `scope` is among them.
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.scopes().any(|own| own == scope)
+    }
+}
+
+/// Whoever is signed in, or nobody: for pages that greet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OptionalSession(pub Option<Session>);
+
+/// What a request's handler and its response share about sessions.
+pub(crate) struct Handle {
+    engine: Engine,
+    store: Arc<dyn Answers>,
+    /// Who was verified on the way in.
+    verified: Option<Principal>,
+    outbox: Mutex<Outbox>,
+}
+
+/// What a handler did.
+#[derive(Default)]
+pub(crate) struct Outbox {
+    /// The session that the client has, as far as it is known: at first what its cookie names.
+    presented: Option<SessionKey>,
+    /// The `Set-Cookie` of the session that began.
+    cookie: Option<Box<str>>,
+    /// The session is over.
+    signed_out: bool,
+}
+
+impl Outbox {
+    fn set(&mut self, other: Self) {
+        *self = other;
+    }
+}
+
+impl Handle {
+    /// For a request that was let through, before its cookies are taken out; `None` where the policy has no sessions.
+    pub(crate) fn new(grant: &Grant, store: &Arc<dyn Answers>, headers: &HeaderMap) -> Option<Arc<Self>> {
+        let engine = grant.engine();
+        if !engine.has_sessions() {
+            return None;
+        }
+        let lines = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
+        let presented = grant.session().or_else(|| engine.session_of(lines));
+        Some(Arc::new(Self {
+            engine: engine.clone(),
+            store: Arc::clone(store),
+            verified: grant.session().and(grant.principal().cloned()),
+            outbox: Mutex::new(Outbox { presented, ..Outbox::default() }),
+        }))
+    }
+
+    fn outbox(&self) -> std::sync::MutexGuard<'_, Outbox> {
+        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn presented(&self) -> Option<SessionKey> {
+        self.outbox().presented
+    }
+
+    async fn end(&self, ending: Ending) -> Result<(), SessionsUnavailable> {
+        match self.store.answer(Query::End(ending)).await {
+            Answer::Done => Ok(()),
+            _ => Err(SessionsUnavailable),
+        }
+    }
+
+    fn sign_out(&self) {
+        self.outbox().set(Outbox { presented: None, cookie: None, signed_out: true });
+    }
+
+    async fn current(&self) -> Result<Option<Session>, SessionsUnavailable> {
+        if let Some(principal) = &self.verified {
+            return Ok(Some(Session(principal.clone())));
+        }
+        let Some(key) = self.presented() else { return Ok(None) };
+        let now = OsClock.now();
+        match self.store.answer(Query::Session { key, now }).await {
+            Answer::Session(record) if record.is_alive(now) => Ok(Some(Session(Principal {
+                subject: record.subject,
+                kind: bartizan_core::policy::CredentialKind::Session,
+                scopes: record.scopes,
+            }))),
+            Answer::Session(_) | Answer::Unknown => Ok(None),
+            _ => Err(SessionsUnavailable),
+        }
+    }
+
+    /// Whether the handler began or ended a session.
+    pub(crate) fn has_mail(&self) -> bool {
+        let outbox = self.outbox();
+        outbox.cookie.is_some() || outbox.signed_out
+    }
+
+    /// Gives the response what the handler did.
+    pub(crate) fn deliver(&self, headers: &mut HeaderMap) {
+        let outbox = std::mem::take(&mut *self.outbox());
+        let expired = outbox.signed_out.then(|| self.engine.expired_session_cookie()).flatten();
+        for cookie in [outbox.cookie, expired].into_iter().flatten() {
+            if let Ok(mut value) = HeaderValue::from_str(&cookie) {
+                value.set_sensitive(true);
+                headers.append(header::SET_COOKIE, value);
+            }
+        }
+        if outbox.signed_out {
+            // Not `cookies` or `cache`: they reach beyond this host.
+            headers.insert("clear-site-data", HeaderValue::from_static("\"storage\""));
+        }
+    }
+}
+
+#[cfg(feature = "axum")]
+mod axum_extractors {
+    use axum::{
+        extract::FromRequestParts,
+        response::{IntoResponse, Response},
+    };
+    use bartizan_core::{DenialCode, Principal, Reason};
+    use http::{StatusCode, request::Parts};
+
+    use super::{OptionalSession, Session, Sessions, SessionsUnavailable};
+    use crate::{OsEntropy, headers};
+
+    /// No layer of a policy with `[session]` saw the request.
+    const MISPLACED: &str =
+        "a handler asks for sessions, and no BartizanLayer whose policy has [session] is around it";
+
+    fn sessions(parts: &Parts) -> Option<Sessions> {
+        parts.extensions.get().cloned()
+    }
+
+    fn misplaced() -> Response {
+        // The advice is the developer's, in the log; the client is told nothing of it.
+        tracing::error!("{MISPLACED}");
+        StatusCode::INTERNAL_SERVER_ERROR.into_response()
+    }
+
+    impl Sessions {
+        /// A refusal in the form of all others.
+        fn refusal(&self, code: DenialCode) -> Response {
+            let engine = &self.0.engine;
+            let reply = engine.refuse(Reason::new(code), OsEntropy).into_reply();
+            // Without the policy's headers: the layer adds them to every response.
+            headers::bare_response(&reply, engine)
+        }
+    }
+
+    impl<S: Sync> FromRequestParts<S> for Sessions {
+        type Rejection = Response;
+
+        async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
+            sessions(parts).ok_or_else(misplaced)
+        }
+    }
+
+    impl<S: Sync> FromRequestParts<S> for Session {
+        type Rejection = Response;
+
+        async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
+            let sessions = sessions(parts).ok_or_else(misplaced)?;
+            match sessions.current().await {
+                Ok(Some(session)) => Ok(session),
+                Ok(None) => Err(sessions.refusal(DenialCode::AuthRequired)),
+                Err(SessionsUnavailable) => Err(sessions.refusal(DenialCode::StoreUnavailable)),
+            }
+        }
+    }
+
+    impl<S: Sync> FromRequestParts<S> for OptionalSession {
+        type Rejection = Response;
+
+        async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
+            let sessions = sessions(parts).ok_or_else(misplaced)?;
+            let current = sessions.current().await;
+            current.map(Self).map_err(|SessionsUnavailable| sessions.refusal(DenialCode::StoreUnavailable))
+        }
+    }
+
+    impl IntoResponse for SessionsUnavailable {
+        fn into_response(self) -> Response {
+            tracing::error!("{self}");
+            (StatusCode::SERVICE_UNAVAILABLE, [(http::header::RETRY_AFTER, "5")]).into_response()
+        }
+    }
+
+    /// A principal of any kind, for a handler that cannot be reached without one.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Authenticated(pub Principal);
+
+    impl<S: Sync> FromRequestParts<S> for Authenticated {
+        type Rejection = StatusCode;
+
+        async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, StatusCode> {
+            parts.extensions.get::<Principal>().cloned().map(Self).ok_or(StatusCode::UNAUTHORIZED)
+        }
+    }
+}
+
+#[cfg(feature = "axum")]
+pub use axum_extractors::Authenticated;
