@@ -21,6 +21,7 @@ use crate::{
         prepared::Prepared,
         table::{Common, Table},
     },
+    login::LoginGuard,
     origin::{OriginPattern, OriginSet},
     path::Findings,
     policy::{CorsChoice, CorsConfig, Mode, Policy, RateLimitChoice, RouteOptions, SecretProvider},
@@ -74,6 +75,11 @@ pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, V
     secrets_are_references(policy, deployment, problems);
     let is_insecure = is_insecure(&public);
     let sessions = policy.session.as_ref().map(|config| Sessions::compile(config, !is_insecure, problems));
+    let logins = policy.session.as_ref().and_then(|config| {
+        let config = &config.login_protection;
+        let mode = config.mode.or(policy.mode).unwrap_or_default();
+        LoginGuard::compile(config, mode, policy.rate_limit.store, problems)
+    });
     let owned = sessions.iter().map(|sessions| sessions.cookie_name().into()).collect();
     let (cookies_over_https, cookies_over_http) = cookie_rules(policy, is_insecure, owned, problems);
     let ambient_cookies = cookie_names(&policy.csrf.ambient_cookies, "csrf.ambient_cookies", problems);
@@ -98,6 +104,7 @@ pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, V
         sharing,
         configured,
         sessions,
+        logins,
         counts,
         failure_cost: policy.rate_limit.failure_cost.unwrap_or(5).into(),
         ambient_cookies: ambient_cookies.into_iter().map(|name| name.into_bytes().into()).collect(),

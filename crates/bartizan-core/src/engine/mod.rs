@@ -36,6 +36,7 @@ use crate::{
         table::{KindCsp, Table},
     },
     keys::Keys,
+    login::LoginGuard,
     origin::OriginSet,
     path::Findings,
     policy::{Mode, Policy},
@@ -72,6 +73,7 @@ struct Inner {
     sharing: Shared,
     configured: Configured,
     sessions: Option<Sessions>,
+    logins: Option<LoginGuard>,
     /// Whether any route counts requests.
     counts: bool,
     /// How many requests more a credential that is not valid counts as.
@@ -180,6 +182,11 @@ impl Engine {
     /// What works and is probably not meant.
     pub fn warnings(&self) -> &[Warning] {
         &self.0.warnings
+    }
+
+    /// What guards logins against guessing. `None` where the policy has no sessions, or switches it off.
+    pub fn login_guard(&self) -> Option<&LoginGuard> {
+        self.0.logins.as_ref()
     }
 
     /// The headers that were finished at build; [`crate::HeaderId::index`] is a place in it.
