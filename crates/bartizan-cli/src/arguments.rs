@@ -4,6 +4,8 @@ use std::{net::IpAddr, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::session::KeyDigits;
+
 /// Secures a web API with one policy file.
 ///
 /// Bartizan stands in front of an HTTP API and refuses what should not reach it: foreign pages that change
@@ -48,6 +50,7 @@ pub(crate) enum Command {
     Explain(ExplainArguments),
     Serve(ServeArguments),
     Report(ReportArguments),
+    Session(SessionArguments),
     /// Print the JSON Schema of the policy file, with which editors complete and check it
     ///
     /// For editors with a TOML language server (Taplo, Even Better TOML), put this in the first line of
@@ -249,6 +252,84 @@ pub(crate) struct ReportArguments {
     /// Print JSON, with keys that stay the same from version to version
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// List and end sessions, in the store that the policy names
+///
+/// The gateway may run meanwhile: a session that is ended here is refused with its next request, on every node.
+/// What is kept of a session is a hash of its cookie, so that nothing that is shown here lets anybody in.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  bartizan session list --subject alice@example.com
+  bartizan session revoke 8f434346648f6b96
+  bartizan session revoke --subject alice@example.com      sign out everywhere")]
+pub(crate) struct SessionArguments {
+    #[command(subcommand)]
+    pub(crate) command: SessionCommand,
+}
+
+/// What is done with sessions.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SessionCommand {
+    List(SessionListArguments),
+    Revoke(SessionRevokeArguments),
+}
+
+/// List the sessions that are alive: whose, since when, and until when
+///
+/// On a terminal as a table; elsewhere, and with --json, as one JSON object a line. A session ends after the time
+/// that [session] idle says without a request, and at the latest at what absolute says. LAST SEEN is written at most
+/// once a minute.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  bartizan session list
+  bartizan session list --subject alice@example.com
+  bartizan session list --json | jq -r 'select(.scopes | index(\"admin\")) | .subject'")]
+pub(crate) struct SessionListArguments {
+    /// Only those of this subject, as the application named it at login
+    #[arg(long, value_name = "SUBJECT")]
+    pub(crate) subject: Option<String>,
+    /// Print JSON lines, with keys that stay the same from version to version
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArguments,
+}
+
+/// End a session, or all of a subject: their next request is refused
+///
+/// On a terminal it asks first. Whoever has signed out everywhere can sign in again: to keep somebody out, first take
+/// their login away in the application.
+#[derive(Args, Debug)]
+#[command(
+    override_usage = "\
+bartizan session revoke [OPTIONS] <KEY>
+       bartizan session revoke [OPTIONS] --subject <SUBJECT> [--except <KEY>]",
+    after_help = "\
+Examples:
+  bartizan session revoke 8f434346648f6b96
+  bartizan session revoke --subject alice@example.com --yes
+  bartizan session revoke --subject alice@example.com --except 8f434346648f6b96
+
+The exit code is 1 where no session that is alive has the key, and where the answer was no."
+)]
+pub(crate) struct SessionRevokeArguments {
+    /// The session's key: the 16 digits that `bartizan session list` shows, or more
+    #[arg(value_name = "KEY", required_unless_present = "subject", conflicts_with = "subject")]
+    pub(crate) key: Option<KeyDigits>,
+    /// All sessions of this subject
+    #[arg(long, value_name = "SUBJECT")]
+    pub(crate) subject: Option<String>,
+    /// But for this one of theirs
+    #[arg(long, value_name = "KEY", requires = "subject", conflicts_with = "key")]
+    pub(crate) except: Option<KeyDigits>,
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArguments,
 }
 
 /// `Name: value`, as curl takes it.

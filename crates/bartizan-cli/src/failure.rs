@@ -13,6 +13,9 @@ pub(crate) enum Failure {
     /// Standard output is gone.
     #[error("cannot write the output: {0}")]
     Output(#[source] io::Error),
+    /// Standard input cannot be read.
+    #[error("cannot read the answer: {0}")]
+    Input(#[source] io::Error),
     /// A file cannot be read.
     #[error("cannot read {}: {error}", path.display())]
     Read { path: PathBuf, error: io::Error },
@@ -37,6 +40,9 @@ pub(crate) enum Failure {
     /// The gateway cannot start.
     #[error(transparent)]
     Start(#[from] crate::serve::StartError),
+    /// Sessions cannot be listed or ended.
+    #[error(transparent)]
+    Session(#[from] crate::session::SessionError),
     /// An override is not text.
     #[error("the environment variable {0} is not valid UTF-8")]
     Variable(String),
@@ -61,6 +67,7 @@ impl Failure {
             Self::Fetch(error) => Some(error.hint()),
             Self::Start(error) => error.hint(),
             Self::OpenApi(error) => Some(error.hint()),
+            Self::Session(error) => error.hint(),
             _ => None,
         }
     }

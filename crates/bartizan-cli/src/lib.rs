@@ -17,7 +17,10 @@ mod policy;
 mod report;
 mod request;
 mod schema;
+mod secrets;
 mod serve;
+mod session;
+mod store;
 mod terminal;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -57,6 +60,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Explain(arguments) => explain::run(arguments),
         Command::Serve(arguments) => serve::run(arguments),
         Command::Report(arguments) => report::run(arguments),
+        Command::Session(arguments) => session::run(arguments),
         Command::Schema => schema::run(),
     };
     match outcome {

@@ -2,11 +2,13 @@
 
 use std::{env, fs, net::SocketAddr, path::Path};
 
+use bartizan::OsClock;
 use bartizan_core::{
-    Deployment, Engine, PolicyError, PolicyErrorKind,
+    Clock as _, Deployment, Engine, PolicyError, PolicyErrorKind,
+    keys::Keys,
     policy::{Diagnostic, Document, Policy, PolicyInput, load_and_build},
 };
-use bartizan_gateway::GatewayConfig;
+use bartizan_gateway::{GatewayConfig, assertion_jwks};
 
 use crate::failure::Failure;
 
@@ -57,15 +59,45 @@ pub(crate) struct Loaded {
     pub(crate) document: Document,
     /// Where the gateway listens with it.
     pub(crate) listen: SocketAddr,
+    deployment: Deployment,
 }
 
-/// Reads `source` with `profile` and the environment, as `serve` would run it; `listen` replaces `server.listen`.
+impl Loaded {
+    /// Builds the engine again, with the keys that it serves with. What is wrong with the policy was said before.
+    pub(crate) fn use_keys(&mut self, keys: Keys) -> Result<(), Vec<PolicyError>> {
+        self.deployment.jwks = jwks(&self.document.policy, Some(&keys));
+        self.deployment.keys = Some(keys);
+        self.engine = Engine::build(&self.document.policy, &self.deployment)?;
+        Ok(())
+    }
+
+    /// Who signs the assertions: the first public origin, as it is written.
+    pub(crate) fn issuer(&self) -> String {
+        let public = self.document.policy.origin.public.first();
+        public.cloned().unwrap_or_else(|| format!("http://localhost:{}", self.listen.port()))
+    }
+}
+
+/// The public keys of the assertions, where there are sessions that they could tell of.
+fn jwks(policy: &Policy, keys: Option<&Keys>) -> Option<Box<str>> {
+    policy.session.as_ref()?;
+    Some(assertion_jwks(keys?, OsClock.now()).into())
+}
+
+/// For whoever judges a policy and serves nobody: nothing is read for it, and what it makes is worth nothing.
+pub(crate) fn stand_in_keys() -> Option<Keys> {
+    Keys::new(&[b"no secret: nobody is served with it"]).ok()
+}
+
+/// Reads `source` with `profile` and the environment, as `serve` would run it; `listen` replaces `server.listen`. No
+/// secret is read.
 ///
 /// The inner error is everything that is wrong with the policy.
 pub(crate) fn load(
     source: &Source,
     profile: Option<&str>,
     listen: Option<SocketAddr>,
+    keys: Option<Keys>,
 ) -> Result<Result<Loaded, Vec<Diagnostic>>, Failure> {
     let overrides = overrides()?;
     let input = PolicyInput {
@@ -77,16 +109,16 @@ pub(crate) fn load(
     };
     // Replaced before anything can be built from it.
     let mut address = SocketAddr::from(([127, 0, 0, 1], 8080));
+    let mut deployment = Deployment { keys, ..Deployment::default() };
     let built = load_and_build(&input, |policy| {
         address = listen.map_or_else(|| listen_of(policy), Ok)?;
-        Ok(Deployment {
-            listen: Some(address),
-            tls: policy.server.tls.is_some(),
-            development: profile_name(profile) == Some("development"),
-            ..Deployment::default()
-        })
+        deployment.listen = Some(address);
+        deployment.tls = policy.server.tls.is_some();
+        deployment.development = profile_name(profile) == Some("development");
+        deployment.jwks = jwks(policy, deployment.keys.as_ref());
+        Ok(deployment.clone())
     });
-    Ok(built.map(|(engine, document)| Loaded { engine, document, listen: address }))
+    Ok(built.map(|(engine, document)| Loaded { engine, document, listen: address, deployment }))
 }
 
 /// No name means production, and so does an empty one: `BARTIZAN_PROFILE=` in a container's environment.

@@ -108,7 +108,7 @@ pub enum Query {
         now: Timestamp,
     },
     /// Begin a session. Answered by [`Answer::Done`] when it is kept for good.
-    Begin(NewSession),
+    Begin(Box<NewSession>),
     /// End sessions. Answered by [`Answer::Done`], also where there were none.
     End(Ending),
     /// Was this one-time token not used before? It is used from now on. Answered by [`Answer::Fresh`].
@@ -250,6 +250,8 @@ pub(crate) struct Seldom {
     pub(crate) counts: Counts,
     /// Whether the upstream may begin or end sessions, and with what.
     pub(crate) handoff: Option<Handoff>,
+    /// Whose CSRF tokens a handler can have made.
+    pub(crate) client: crate::engine::Client,
 }
 
 /// What is to be done to the request.
@@ -260,8 +262,10 @@ pub(crate) struct Edits {
     pub(crate) authorization: bool,
     pub(crate) api_key: bool,
     pub(crate) upgrade: bool,
-    /// Our session cookie goes.
-    pub(crate) session_cookie: bool,
+    /// A CSRF token of ours, in the header for it.
+    pub(crate) csrf_token: bool,
+    /// Our cookies go.
+    pub(crate) own_cookies: bool,
     /// The upstream's login cookies go too.
     pub(crate) ambient_cookies: bool,
 }
@@ -314,7 +318,8 @@ pub struct Deployment {
     pub tls: bool,
     /// Whether the development profile was chosen: hints reach the client, http origins are allowed.
     pub development: bool,
-    /// The keys that CSRF tokens are made with. Without any, none can be had, and what requires one is refused.
+    /// The keys that [CSRF tokens](crate::csrf_token) are made with. Without any, none can be had, and what requires one
+    /// is refused.
     pub keys: Option<Keys>,
     /// The public keys that the surface signs assertions with, as a JWK set: answered at [`JWKS_PATH`].
     pub jwks: Option<Box<str>>,

@@ -119,7 +119,13 @@ denial_codes! {
     /// A state-changing request whose `Origin` is not in the set (tier 4).
     CsrfOrigin = "csrf.origin", 403, "csrf", "This origin may not change state here.",
         Some("[origin] trusted = [\"{}\"]");
-    /// A token is required and there are no sessions that it could be bound to.
+    /// A token is required and the request brings none, neither in `X-CSRF-Token` nor in a form.
+    CsrfTokenMissing = "csrf.token-missing", 403, "csrf", "This request needs a CSRF token.", None;
+    /// The token was not made for this client, is too old, or came twice.
+    CsrfTokenInvalid = "csrf.token-invalid", 403, "csrf", "The CSRF token is not valid.", None;
+    /// The token is good for one request (`one_time`), and that was made.
+    CsrfTokenUsed = "csrf.token-used", 403, "csrf", "The CSRF token was used before.", None;
+    /// A token is required and none can be had: there are no keys to make one with, or a page of another site asks.
     CsrfTokenUnavailable = "csrf.token-unavailable", 403, "csrf", "This request needs a CSRF token, and none can be had here.",
         None;
     /// A WebSocket handshake from an origin that is not in the set (RFC 6455 §10.2).

@@ -75,6 +75,12 @@ pub enum PolicyErrorKind {
     /// A health path that is not a plain path.
     #[error("not a plain path such as `/healthz`")]
     InvalidHealthPath,
+    /// A path for CSRF tokens that is not a plain path.
+    #[error("not a plain path such as `/csrf-token`")]
+    InvalidTokenPath,
+    /// A form field whose name a browser could write in more than one way.
+    #[error("not a plain field name: up to 64 letters, digits, `_` and `-`")]
+    InvalidFieldName,
     /// A route's `match`.
     #[error(transparent)]
     Pattern(#[from] PatternError),
@@ -110,6 +116,15 @@ pub enum PolicyErrorKind {
     /// A literal secret outside the development profile.
     #[error("a secret is not written into the policy outside the development profile")]
     SecretLiteral,
+    /// A store that takes no password.
+    #[error("`{0}` takes no password: who can read the file or the process can read the state")]
+    StoreWithoutPassword(String),
+    /// A store that several nodes share, and no key that they share.
+    #[error("what `{0}` keeps is shared by several nodes, so they must share the master key too")]
+    MasterKeyMissing(String),
+    /// Previous master keys without a present one.
+    #[error("there are previous master keys and no `master_key` that has taken their place")]
+    PreviousKeysAlone,
     /// A cookie name that is none.
     #[error("not a cookie name")]
     InvalidCookieName,
@@ -136,6 +151,8 @@ impl PolicyErrorKind {
             Self::InvalidMethod | Self::ForbiddenMethod => "policy.method",
             Self::InvalidHost => "policy.host",
             Self::InvalidHealthPath => "policy.health",
+            Self::InvalidTokenPath => "policy.token-path",
+            Self::InvalidFieldName => "policy.field",
             Self::Pattern(_) => "policy.route",
             Self::Csp(fault) => fault.error.code(),
             Self::Feature(error) => error.code(),
@@ -144,8 +161,11 @@ impl PolicyErrorKind {
                 "policy.require"
             }
             Self::DefaultRequirementMissing => "policy.default-require",
-            Self::Contradiction(..) => "policy.contradiction",
+            Self::Contradiction(..) | Self::StoreWithoutPassword(_) | Self::PreviousKeysAlone => {
+                "policy.contradiction"
+            }
             Self::SecretLiteral => "policy.secret-literal",
+            Self::MasterKeyMissing(_) => "policy.master-key",
             Self::InvalidCookieName => "policy.cookie",
             Self::NoReportMode => "policy.mode",
         }
@@ -175,6 +195,13 @@ impl PolicyErrorKind {
                 "write `[default] require = \"session\"` (or what the API needs), and `require = \"nothing\"` on the routes that are public"
             }
             Self::SecretLiteral => "write a reference: `env://NAME` or `file:///path`",
+            Self::StoreWithoutPassword(_) => "take it out; the passwords of Postgres and Redis stand here",
+            Self::MasterKeyMissing(_) => {
+                "write `master_key = \"env://BARTIZAN_MASTER_KEY\"`, and give every node the same output of `openssl rand -base64 48`"
+            }
+            Self::PreviousKeysAlone => {
+                "write `master_key`, and keep the previous ones until what they made has ended"
+            }
             Self::Csp(fault) => return fault.hint(),
             Self::Feature(error) => return error.hint(),
             _ => return None,
@@ -204,6 +231,11 @@ impl PolicyError {
             }
             PolicyErrorKind::HttpsUnreachable => {
                 ["proxy.trusted", "proxy.forwarded.proto", "server.tls"].map(ToOwned::to_owned).into()
+            }
+            PolicyErrorKind::StoreWithoutPassword(_)
+            | PolicyErrorKind::MasterKeyMissing(_)
+            | PolicyErrorKind::PreviousKeysAlone => {
+                ["store.url", "store.master_key"].map(ToOwned::to_owned).into()
             }
             PolicyErrorKind::CredentialNotConfigured(_, table) => [(*table).to_owned()].into(),
             PolicyErrorKind::Contradiction(..) => {

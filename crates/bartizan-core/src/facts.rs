@@ -26,6 +26,10 @@ pub(crate) struct Facts<'r> {
     pub(crate) preflight_method: Option<&'r [u8]>,
     pub(crate) preflight_headers: ArrayVec<&'r [u8], 4>,
     pub(crate) accepts_html: bool,
+    pub(crate) csrf_token: Once<'r>,
+    /// Whether a header of that name, written with `-` or `_`, has the form of a token of ours.
+    pub(crate) has_csrf_token: bool,
+    pub(crate) content_type: Once<'r>,
 
     pub(crate) content_length: Once<'r>,
     pub(crate) transfer_encoding: Once<'r>,
@@ -38,6 +42,9 @@ pub(crate) struct Facts<'r> {
 
     pub(crate) session: Option<&'r [u8]>,
     pub(crate) session_copies: u8,
+    pub(crate) pre_session: Option<&'r [u8]>,
+    pub(crate) pre_session_copies: u8,
+    pub(crate) token_cookie_copies: u8,
     pub(crate) has_ambient_cookie: bool,
     /// The longest cookie of the lines that are long enough to have one that is too long.
     pub(crate) longest_cookie: usize,
@@ -94,6 +101,8 @@ impl<'r> Once<'r> {
 pub(crate) struct Names<'e> {
     /// Our session cookie, if sessions are configured.
     pub(crate) session_cookie: Option<&'e [u8]>,
+    /// The cookies of CSRF tokens, if tokens can be made.
+    pub(crate) tokens: Option<TokenCookies>,
     /// The upstream's cookies that carry a login.
     pub(crate) ambient_cookies: &'e [alloc::boxed::Box<[u8]>],
     /// Which headers carry forwarded facts.
@@ -106,9 +115,18 @@ pub(crate) struct Names<'e> {
     pub(crate) max_cookie_bytes: usize,
 }
 
+/// The names of the cookies that belong to CSRF tokens.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TokenCookies {
+    /// Whose a token is before login.
+    pub(crate) pre_session: &'static [u8],
+    /// The token itself, for scripts to read; it comes back and says nothing.
+    pub(crate) token: &'static [u8],
+}
+
 impl Names<'_> {
     const fn has_cookies(&self) -> bool {
-        self.session_cookie.is_some() || !self.ambient_cookies.is_empty()
+        self.session_cookie.is_some() || self.tokens.is_some() || !self.ambient_cookies.is_empty()
     }
 }
 
@@ -131,6 +149,9 @@ impl<'r> Facts<'r> {
             preflight_method: None,
             preflight_headers: ArrayVec::new(),
             accepts_html: false,
+            csrf_token: Once::default(),
+            has_csrf_token: false,
+            content_type: Once::default(),
             content_length: Once::default(),
             transfer_encoding: Once::default(),
             upgrade: Once::default(),
@@ -140,6 +161,9 @@ impl<'r> Facts<'r> {
             websocket_version: None,
             session: None,
             session_copies: 0,
+            pre_session: None,
+            pre_session_copies: 0,
+            token_cookie_copies: 0,
             has_ambient_cookie: false,
             longest_cookie: 0,
             cookie_bytes: 0,
@@ -178,6 +202,9 @@ impl<'r> Facts<'r> {
                 self.read_lowered(name, value, names);
             }
             self.has_stripped |= crate::forwarding::is_stripped(name);
+            if names.tokens.is_some() && crate::forwarding::same_name(name, CSRF_TOKEN) {
+                self.note_csrf_token(value);
+            }
         }
     }
 
@@ -207,6 +234,11 @@ impl<'r> Facts<'r> {
                 self.overflow |= self.connection.try_push(value).is_err();
                 self.connection_names_more |= value != b"keep-alive" && value != b"close";
             }
+            12 if name == b"content-type" => self.content_type.add(value),
+            12 if name == CSRF_TOKEN && names.tokens.is_some() => {
+                self.csrf_token.add(value);
+                self.note_csrf_token(value);
+            }
             13 if name == b"authorization" => self.authorization.add(value),
             14 if name == b"sec-fetch-site" => self.fetch_site.add(value),
             14 if name == b"sec-fetch-mode" => self.fetch_mode = Some(value),
@@ -222,7 +254,6 @@ impl<'r> Facts<'r> {
             // What browsers send besides, and no control reads.
             7 if name == b"referer" => {}
             10 if name == b"user-agent" => {}
-            12 if name == b"content-type" => {}
             15 if name == b"accept-encoding" || name == b"accept-language" => {}
             _ => return false,
         }
@@ -246,21 +277,57 @@ impl<'r> Facts<'r> {
             self.longest_cookie = self.longest_cookie.max(pair.len() - usize::from(equals.is_some()));
             let Some(equals) = equals else {
                 // To some programs this is a cookie of this name without a value.
-                if names.session_cookie == Some(pair) {
-                    self.session_copies = self.session_copies.saturating_add(1);
-                    self.has_stripped = true;
-                }
+                self.count_own_cookie(pair, names);
                 continue;
             };
             let (name, rest) = pair.split_at(equals);
             let name = name.trim_ascii_end();
-            if names.session_cookie == Some(name) {
-                self.session = rest.get(1..).map(<[u8]>::trim_ascii_start).filter(|value| !value.is_empty());
-                self.session_copies = self.session_copies.saturating_add(1);
-                self.has_stripped = true;
+            if let Some(own) = self.count_own_cookie(name, names) {
+                let value = rest.get(1..).map(<[u8]>::trim_ascii_start).filter(|value| !value.is_empty());
+                match own {
+                    OwnCookie::Session => self.session = value,
+                    OwnCookie::PreSession => self.pre_session = value,
+                    OwnCookie::Token => {}
+                }
             }
             self.has_ambient_cookie |= names.ambient_cookies.iter().any(|ambient| **ambient == *name);
         }
+    }
+
+    /// Counts a cookie that has one of our names.
+    fn count_own_cookie(&mut self, name: &[u8], names: &Names<'_>) -> Option<OwnCookie> {
+        let (own, copies) = if names.session_cookie == Some(name) {
+            (OwnCookie::Session, &mut self.session_copies)
+        } else {
+            match names.tokens {
+                Some(tokens) if tokens.pre_session == name => {
+                    (OwnCookie::PreSession, &mut self.pre_session_copies)
+                }
+                Some(tokens) if tokens.token == name => (OwnCookie::Token, &mut self.token_cookie_copies),
+                _ => return None,
+            }
+        };
+        *copies = copies.saturating_add(1);
+        self.has_stripped = true;
+        Some(own)
+    }
+
+    /// A token of ours is for no handler to see; whatever else an application calls by this name is its own.
+    #[cold]
+    fn note_csrf_token(&mut self, value: &[u8]) {
+        let is_ours = crate::csrf_token::is_shaped(value);
+        self.has_csrf_token |= is_ours;
+        self.has_stripped |= is_ours;
+    }
+
+    /// Whether a cookie of ours came, whatever its value.
+    pub(crate) const fn has_own_cookie(&self) -> bool {
+        self.session_copies > 0 || self.pre_session_copies > 0 || self.token_cookie_copies > 0
+    }
+
+    /// Whether a cookie of ours came more than once.
+    pub(crate) const fn repeats_own_cookie(&self) -> bool {
+        self.session_copies > 1 || self.pre_session_copies > 1 || self.token_cookie_copies > 1
     }
 
     /// Whether a browser is loading a page: then a nonce is offered, and a refusal is a page too.
@@ -274,6 +341,12 @@ impl<'r> Facts<'r> {
             Some(mode) => mode == b"navigate",
             None => self.accepts_html,
         }
+    }
+
+    /// Whether a person opens a page with this, in a window of its own, whoever's link it was: cookies that are
+    /// `SameSite=Lax` come with it (RFC 6265bis §5.2, §5.6.7.1).
+    pub(crate) fn opens_page(&self) -> bool {
+        self.method == b"GET" && self.fetch_mode == Some(b"navigate") && self.fetch_dest == Some(b"document")
     }
 
     /// Where `Sec-Fetch-Site` says that the request comes from. What says two things is neither `same-origin`
@@ -296,6 +369,17 @@ impl<'r> Facts<'r> {
     pub(crate) fn connection_names(&self, token: &[u8]) -> bool {
         self.connection.iter().any(|value| has_token(value, token))
     }
+}
+
+/// The header that a CSRF token comes in.
+pub(crate) const CSRF_TOKEN: &[u8] = b"x-csrf-token";
+
+/// A cookie of ours.
+#[derive(Clone, Copy)]
+enum OwnCookie {
+    Session,
+    PreSession,
+    Token,
 }
 
 /// The longest name that is read: `access-control-request-headers`.
@@ -345,142 +429,4 @@ pub(crate) fn has_token(value: &[u8], token: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use crate::Scheme;
-    use alloc::vec;
-
-    pub(crate) const NO_NAMES: Names<'static> = Names {
-        session_cookie: None,
-        ambient_cookies: &[],
-        proxy: None,
-        trusted: false,
-        api_keys: false,
-        max_cookie_bytes: 0,
-    };
-
-    /// The facts of a request to `/`, for tables of tests.
-    pub(crate) fn facts<'r>(method: &'r str, headers: &'r [(&'r str, &'r str)]) -> Facts<'r> {
-        facts_with(method, "/", headers, NO_NAMES)
-    }
-
-    pub(crate) fn facts_with<'r>(
-        method: &'r str,
-        path: &'r str,
-        headers: &'r [(&'r str, &'r str)],
-        names: Names<'_>,
-    ) -> Facts<'r> {
-        let head = RequestHead {
-            method: method.as_bytes(),
-            path: path.as_bytes(),
-            query: None,
-            authority: None,
-            scheme: Scheme::Http,
-            peer: None,
-            http2: false,
-            headers: headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())),
-        };
-        let mut facts = Facts::of_target(&head);
-        facts.scan(head.headers, &names, &mut Forwarded::default());
-        facts
-    }
-
-    #[test]
-    fn cookies_are_counted_over_all_lines() {
-        let ambient = [b"legacy".as_slice().into()];
-        let names = Names { session_cookie: Some(b"__Host-session"), ambient_cookies: &ambient, ..NO_NAMES };
-        let lines = [("cookie", "a=1; __Host-session=one"), ("Cookie", "legacy=x;__Host-session=two")];
-        let found = facts_with("GET", "/", &lines, names);
-        assert_eq!(found.session_copies, 2);
-        assert!(found.has_ambient_cookie && found.has_stripped);
-        assert_eq!(found.cookie_bytes, 23 + 27);
-        assert_eq!(found.longest_cookie, 17);
-        let bare = facts_with("GET", "/", &[("cookie", "a=1; __Host-session; __Host-session=")], names);
-        assert_eq!((bare.session_copies, bare.session, bare.has_stripped), (2, None, true));
-        let other = facts_with("GET", "/", &[("cookie", "legacy2=x; __host-session=no")], names);
-        assert!(!other.has_ambient_cookie && other.session.is_none());
-    }
-
-    #[test]
-    fn names_are_read_in_any_case() {
-        for (name, is_read) in [
-            ("sec-fetch-site", true),
-            ("Sec-Fetch-Site", true),
-            ("sec-fetch-sitE", true),
-            ("SEC-FETCH-SITE", true),
-            ("sec_fetch_site", false),
-            ("sec-fetch-sites", false),
-            ("sec-fetch-sitd", false),
-        ] {
-            let headers = [(name, "none")];
-            let found = facts("GET", &headers);
-            assert_eq!(found.fetch_site.value().is_some(), is_read, "{name}");
-        }
-        let long = "X".repeat(LONGEST_NAME + 1);
-        assert_eq!(facts("GET", &[(&long, "x")]).header_count, 1);
-        assert!(facts("GET", &[("ACCESS-CONTROL-REQUEST-HEADERS", "x")]).preflight_headers.len() == 1);
-    }
-
-    #[test]
-    fn every_name_is_as_long_as_its_arm_says() {
-        for name in [
-            "host",
-            "accept",
-            "cookie",
-            "origin",
-            "upgrade",
-            "referer",
-            "x-api-key",
-            "connection",
-            "user-agent",
-            "content-type",
-            "authorization",
-            "sec-fetch-site",
-            "sec-fetch-mode",
-            "sec-fetch-dest",
-            "content-length",
-            "accept-encoding",
-            "accept-language",
-            "transfer-encoding",
-            "sec-websocket-key",
-            "sec-websocket-version",
-            "access-control-request-method",
-            "access-control-request-headers",
-        ] {
-            let names = Names { api_keys: true, ..NO_NAMES };
-            assert!(facts("GET", &[]).read(name.as_bytes(), b"x", &names), "{name}");
-        }
-    }
-
-    #[test]
-    fn a_plain_name_has_no_capital_and_no_underscore_anywhere() {
-        for length in 0..=40 {
-            let plain = vec![b'a'; length];
-            assert!(is_plain(&plain));
-            for at in 0..length {
-                for (byte, expected) in
-                    [(b'A', false), (b'Z', false), (b'_', false), (b'-', true), (b'z', true), (b'0', true)]
-                {
-                    let mut name = plain.clone();
-                    name[at] = byte;
-                    assert_eq!(is_plain(&name), expected, "{byte} at {at} of {length}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_page_is_asked_for_by_accept_or_destination() {
-        for (headers, expected) in [
-            (&[("accept", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8")][..], true),
-            (&[("accept", "application/json"), ("accept", "TEXT/HTML ; q=1")], true),
-            (&[("accept", "*/*")], false),
-            (&[("accept", "text/html-sandboxed")], false),
-            (&[("sec-fetch-dest", "iframe")], true),
-            (&[("sec-fetch-dest", "empty")], false),
-            (&[], false),
-        ] {
-            assert_eq!(facts("GET", headers).asks_for_page(), expected, "{headers:?}");
-        }
-    }
-}
+pub(crate) mod tests;

@@ -144,11 +144,6 @@ impl Proxy {
 
     /// What is believed of a request that a trusted proxy passed on.
     pub(crate) fn way<'r>(&self, forwarded: &Forwarded<'r>, peer: Option<IpAddr>, scheme: Scheme) -> Way<'r> {
-        let client_ip = if self.client.is_some() && !forwarded.client.is_empty() {
-            self.client_ip(forwarded, peer)
-        } else {
-            peer.map(normalised)
-        };
         let last = |header: &Option<Box<[u8]>>, value: Option<&'r [u8]>, name: &[u8]| {
             let entry = list(value?).last()?;
             if header.as_deref() == Some(b"forwarded") { parameter(entry, name) } else { Some(entry) }
@@ -159,7 +154,8 @@ impl Proxy {
             (true, _) => Scheme::Http,
             (false, _) => scheme,
         };
-        Way { client_ip, scheme, host: last(&self.host, forwarded.host, b"host") }
+        let host = last(&self.host, forwarded.host, b"host");
+        Way { client_ip: self.client_ip(forwarded, peer), scheme, host }
     }
 }
 
@@ -342,6 +338,12 @@ mod tests {
             ("x-forwarded-for", &["10.0.0.2, 10.0.0.3"], Some("10.0.0.2")),
             ("x-forwarded-for", &["203.0.113.9:4711"], Some("203.0.113.9")),
             ("x-forwarded-for", &["[2001:db9::7]:4711"], Some("2001:db9::7")),
+            ("x-forwarded-for", &["[2001:db9::7]"], Some("2001:db9::7")),
+            ("x-forwarded-for", &["2001:db9::7"], Some("2001:db9::7")),
+            ("x-forwarded-for", &["[2001:db9::7]4711"], Some("10.0.0.1")),
+            ("x-forwarded-for", &["[2001:db9::7]:x"], Some("10.0.0.1")),
+            ("x-forwarded-for", &["203.0.113.9:x"], Some("10.0.0.1")),
+            ("x-forwarded-for", &[], Some("10.0.0.1")),
             ("x-forwarded-for", &["203.0.113.9, unknown"], Some("10.0.0.1")),
             ("x-forwarded-for", &["203.0.113.9, unknown, 10.1.2.3"], Some("10.1.2.3")),
             ("x-forwarded-for", &["evil', 203.0.113.9"], Some("203.0.113.9")),
@@ -411,6 +413,10 @@ mod tests {
             ("X-HTTP-Method-Override", true),
             ("X-Original-URL", true),
             ("CF-Connecting-IP", true),
+            ("True-Client-IP", true),
+            ("Fastly-Client-IP", true),
+            ("x-real-ipx", false),
+            ("x-forwardeds", false),
             ("x-request-id", false),
             ("content-type", false),
             ("cookie", false),
@@ -431,6 +437,8 @@ mod tests {
             "Upgrade",
             "Proxy-Connection",
             "Proxy-Authorization",
+            "Proxy-Authenticate",
+            "Proxy-Authentication-Info",
         ] {
             assert!(is_hop_by_hop(name.as_bytes()), "{name}");
         }
@@ -445,5 +453,52 @@ mod tests {
         let kinds: Vec<_> =
             problems.finish().unwrap_err().into_iter().map(|error| error.kind.code()).collect();
         assert_eq!(kinds, ["policy.network"; 4]);
+    }
+
+    #[test]
+    fn forwarded_headers_that_nobody_is_believed_in_are_warned_of() {
+        let named = |client: Option<&str>, proto: Option<&str>, host: Option<&str>| ForwardedConfig {
+            client: client.map(Into::into),
+            proto: proto.map(Into::into),
+            host: host.map(Into::into),
+        };
+        for (trusted, forwarded, warned) in [
+            ("", named(None, None, None), false),
+            ("", named(Some("x-forwarded-for"), None, None), true),
+            ("", named(None, Some("x-forwarded-proto"), None), true),
+            ("", named(None, None, Some("x-forwarded-host")), true),
+            ("10.0.0.1", named(Some("x-forwarded-for"), None, None), false),
+        ] {
+            let trusted = trusted.split_ascii_whitespace().map(Into::into).collect();
+            let config = ProxyConfig { trusted, forwarded };
+            let mut problems = Problems::default();
+            Proxy::compile(&config, &mut problems);
+            assert_eq!(problems.finish().unwrap().len(), usize::from(warned), "{config:?}");
+        }
+    }
+
+    #[test]
+    fn named_headers() {
+        let proxy = proxy("x-client", Some("x-proto"), None);
+        for (name, expected) in
+            [("X_Client", true), ("x-proto", true), ("x-forwarded-host", false), ("x-clients", false)]
+        {
+            assert_eq!(proxy.names(name.as_bytes()), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn header_names() {
+        for (name, expected) in [
+            ("x-forwarded-for", true),
+            ("!#$%&'*+-.^_`|~09AZaz", true),
+            ("", false),
+            ("a b", false),
+            ("a:", false),
+            ("ä", false),
+        ] {
+            assert_eq!(is_header_name(name), expected, "{name}");
+        }
+        assert!(is_header_name(&"a".repeat(128)) && !is_header_name(&"a".repeat(129)));
     }
 }

@@ -11,11 +11,13 @@ extern crate std;
 
 mod controls;
 pub mod cookie;
+pub mod csrf_token;
 mod decision;
 mod denial;
 mod engine;
 mod error;
 mod facts;
+mod form;
 mod forwarding;
 pub mod headers;
 pub mod keys;

@@ -332,6 +332,9 @@ mod tests {
             ("example.com", Some(("example.com", None))),
             ("Example.COM.", Some(("Example.COM", None))),
             ("example.com:8080", Some(("example.com", Some(8080)))),
+            ("example.com:65535", Some(("example.com", Some(65535)))),
+            ("example.com:65536", None),
+            ("example.com:000080", None),
             ("example.com:", Some(("example.com", None))),
             ("[::1]:80", Some(("[::1]", Some(80)))),
             ("127.0.0.1", Some(("127.0.0.1", None))),
@@ -354,6 +357,10 @@ mod tests {
                 .map(|authority| (core::str::from_utf8(authority.host).unwrap(), authority.port));
             assert_eq!(parsed, expected, "{text}");
         }
+        for (length, accepted) in [(252, true), (253, true), (254, false)] {
+            let name = "a".repeat(length);
+            assert_eq!(Authority::parse(name.as_bytes()).is_some(), accepted, "{length}");
+        }
     }
 
     #[test]
@@ -361,12 +368,17 @@ mod tests {
         for (text, expected) in [
             ("https://API.example.com:443", Ok("https://api.example.com")),
             ("http://localhost:3000", Ok("http://localhost:3000")),
+            ("http://a.example:80", Ok("http://a.example")),
+            ("wss://a.example:443", Ok("wss://a.example")),
             ("capacitor://localhost", Ok("capacitor://localhost")),
+            ("capacitor://localhost:443", Ok("capacitor://localhost:443")),
             ("https://*.example.com", Ok("https://*.example.com")),
             ("https://[::1]:8443", Ok("https://[::1]:8443")),
             ("null", Err(OriginError::Null)),
             ("*", Err(OriginError::Everyone)),
             ("example.com", Err(OriginError::NoScheme)),
+            ("1http://example.com", Err(OriginError::NoScheme)),
+            ("ht tp://example.com", Err(OriginError::NoScheme)),
             ("https://example.com/", Err(OriginError::NotOnlyOrigin)),
             ("https://user@example.com", Err(OriginError::NotOnlyOrigin)),
             ("https://*.co.uk", Err(OriginError::PublicSuffix("co.uk".into()))),
@@ -374,6 +386,7 @@ mod tests {
             ("https://*.com", Err(OriginError::PublicSuffix("com".into()))),
             ("https://a*.example.com", Err(OriginError::MisplacedWildcard)),
             ("https://*.10.0.0.1", Err(OriginError::MisplacedWildcard)),
+            ("https://*.[::1]", Err(OriginError::MisplacedWildcard)),
             ("https://bücher.example", Err(OriginError::InvalidHost)),
             ("https://example.com:0", Err(OriginError::InvalidPort)),
             ("https://example.com:", Err(OriginError::InvalidPort)),
@@ -416,6 +429,56 @@ mod tests {
         ] {
             assert_eq!(set.contains(origin.as_bytes(), scheme), expected, "{origin} by {scheme:?}");
         }
+    }
+
+    #[test]
+    fn where_an_api_is_reached() {
+        for (text, expected) in [
+            ("https://api.example.com", None),
+            ("http://localhost:3000", None),
+            ("https://*.example.com", Some(OriginError::WildcardPublic)),
+            ("capacitor://localhost", Some(OriginError::PublicScheme)),
+        ] {
+            assert_eq!(OriginPattern::parse_public(text).err(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn names_of_this_machine() {
+        for (text, expected) in [
+            ("http://localhost:3000", true),
+            ("http://app.localhost", true),
+            ("http://127.1.2.3", true),
+            ("http://[::1]", true),
+            ("http://10.0.0.1", false),
+            ("http://[::2]", false),
+            ("http://notlocalhost", false),
+            ("http://localhost.example", false),
+        ] {
+            assert_eq!(OriginPattern::parse(text).unwrap().is_loopback(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn registrable_domains() {
+        assert_eq!(registrable_domain("api.example.co.uk"), Some("example.co.uk"));
+        for host in ["co.uk", "localhost", "10.0.0.1", "[::1]"] {
+            assert_eq!(registrable_domain(host), None, "{host}");
+        }
+    }
+
+    #[test]
+    fn a_set_holds_an_origin_once() {
+        let mut set = OriginSet::default();
+        assert!(set.is_empty());
+        for text in ["https://a.example.com", "https://A.example.com:443", "https://*.example.org"] {
+            set.push(OriginPattern::parse(text).unwrap());
+        }
+        assert!(!set.is_empty());
+        let texts: Vec<_> = set.iter().map(OriginPattern::as_str).collect();
+        assert_eq!(texts, ["https://a.example.com", "https://*.example.org"]);
+        assert_eq!(set.find(b"https://a.example.com", Scheme::Https), Some(OriginMatch::Exact(0)));
+        assert_eq!(set.find(b"https://b.example.org", Scheme::Https), Some(OriginMatch::Wildcard));
     }
 
     #[test]

@@ -19,6 +19,14 @@ impl Findings {
         Self(relaxations.iter().fold(0, |bits, relaxation| bits | Self::bit(*relaxation)))
     }
 
+    const fn add(&mut self, relaxation: Relaxation) {
+        self.0 |= Self::bit(relaxation);
+    }
+
+    const fn add_malformed(&mut self) {
+        self.0 |= Self::MALFORMED;
+    }
+
     pub(crate) const fn is_empty(self) -> bool {
         self.0 == 0
     }
@@ -78,19 +86,23 @@ const CLASS: [u8; 256] = {
 
 /// Looks for everything that two programs could read in two ways.
 pub(crate) fn scan(path: &[u8]) -> Findings {
-    // Nearly every path is words between single slashes, and words have nothing to find.
+    if is_words(path) { Findings::default() } else { scan_closely(path) }
+}
+
+/// Whether a path is words between single slashes, as nearly every path is: words have nothing to find.
+fn is_words(path: &[u8]) -> bool {
     let mut rest = path.iter();
     while let Some(&byte) = rest.find(|byte| CLASS.get(usize::from(**byte)) != Some(&0)) {
         if byte != b'/' || rest.as_slice().first() == Some(&b'/') {
-            return scan_closely(path);
+            return false;
         }
     }
-    Findings::default()
+    true
 }
 
 /// Looks at every byte of `path` once.
 fn scan_closely(path: &[u8]) -> Findings {
-    let mut found = 0_u16;
+    let mut found = Findings::default();
     let mut beyond_ascii = false;
     // The length of the segment so far and how many of its (decoded) bytes are dots.
     let (mut length, mut dots) = (0_usize, 0_usize);
@@ -103,31 +115,35 @@ fn scan_closely(path: &[u8]) -> Findings {
                 continue;
             }
             Some(1) => {}
-            _ if byte.is_ascii_control() => found |= Findings::MALFORMED | Findings::bit(Relaxation::Control),
-            _ => found |= Findings::MALFORMED,
+            _ => {
+                found.add_malformed();
+                if byte.is_ascii_control() {
+                    found.add(Relaxation::Control);
+                }
+            }
         }
         let decoded = match byte {
             b'/' => {
-                found |= segment_findings(length, dots);
+                if is_dot_segment(length, dots) {
+                    found.add(Relaxation::DotSegment);
+                }
                 if length == 0 && !first {
-                    found |= Findings::bit(Relaxation::EmptySegment);
+                    found.add(Relaxation::EmptySegment);
                 }
                 first = false;
                 (length, dots) = (0, 0);
                 continue;
             }
             b'%' => {
-                let Some(decoded) =
-                    hex(bytes.next()).zip(hex(bytes.next())).map(|(high, low)| high << 4 | low)
-                else {
-                    found |= Findings::MALFORMED;
+                let Some(decoded) = hex_pair(bytes.next(), bytes.next()) else {
+                    found.add_malformed();
                     continue;
                 };
                 match decoded {
-                    b'/' => found |= Findings::bit(Relaxation::EncodedSlash),
-                    b'.' => found |= Findings::bit(Relaxation::EncodedDot),
-                    b'%' => found |= Findings::bit(Relaxation::EncodedPercent),
-                    0..=0x1f | 0x7f => found |= Findings::bit(Relaxation::Control),
+                    b'/' => found.add(Relaxation::EncodedSlash),
+                    b'.' => found.add(Relaxation::EncodedDot),
+                    b'%' => found.add(Relaxation::EncodedPercent),
+                    0..=0x1f | 0x7f => found.add(Relaxation::Control),
                     0x80.. => beyond_ascii = true,
                     _ => {}
                 }
@@ -136,22 +152,29 @@ fn scan_closely(path: &[u8]) -> Findings {
             _ => byte,
         };
         match decoded {
-            b';' => found |= Findings::bit(Relaxation::Semicolon),
-            b'\\' => found |= Findings::bit(Relaxation::Backslash),
+            b';' => found.add(Relaxation::Semicolon),
+            b'\\' => found.add(Relaxation::Backslash),
             b'.' => dots += 1,
             _ => {}
         }
         length += 1;
     }
-    found |= segment_findings(length, dots);
-    if beyond_ascii && core::str::from_utf8(&decode(path)).is_err() {
-        found |= Findings::bit(Relaxation::Utf8);
+    if is_dot_segment(length, dots) {
+        found.add(Relaxation::DotSegment);
     }
-    Findings(found)
+    if beyond_ascii && core::str::from_utf8(&decode(path)).is_err() {
+        found.add(Relaxation::Utf8);
+    }
+    found
 }
 
-const fn segment_findings(length: usize, dots: usize) -> u16 {
-    if length == dots && (length == 1 || length == 2) { Findings::bit(Relaxation::DotSegment) } else { 0 }
+/// Whether a segment of this many bytes, of which so many are dots, is `.` or `..`.
+const fn is_dot_segment(length: usize, dots: usize) -> bool {
+    length == dots && (length == 1 || length == 2)
+}
+
+fn hex_pair(high: Option<u8>, low: Option<u8>) -> Option<u8> {
+    Some(hex(high)? * 16 + hex(low)?)
 }
 
 fn hex(digit: Option<u8>) -> Option<u8> {
@@ -170,10 +193,10 @@ pub(crate) fn decoded(text: &[u8]) -> impl Iterator<Item = u8> {
         let (&byte, after) = rest.split_first()?;
         if byte == b'%'
             && let [high, low, after @ ..] = after
-            && let Some((high, low)) = hex(Some(*high)).zip(hex(Some(*low)))
+            && let Some(decoded) = hex_pair(Some(*high), Some(*low))
         {
             rest = after;
-            return Some(high << 4 | low);
+            return Some(decoded);
         }
         rest = after;
         Some(byte)
@@ -330,7 +353,9 @@ mod tests {
             ("/a%", Some("path.malformed")),
             ("/a%2", Some("path.malformed")),
             ("/a%zz", Some("path.malformed")),
+            ("/a%zzb%zz", Some("path.malformed")),
             ("/a b", Some("path.malformed")),
+            ("/a b c", Some("path.malformed")),
             ("/a\n", Some("path.control")),
             ("/a\0", Some("path.control")),
             ("/a{b}", Some("path.malformed")),
@@ -341,6 +366,42 @@ mod tests {
             ("/<", Some("path.malformed")),
         ] {
             assert_eq!(scan(path.as_bytes()).code().map(DenialCode::as_str), expected, "{path:?}");
+        }
+    }
+
+    #[test]
+    fn what_stands_there_twice_is_found_alone() {
+        for (path, expected) in [
+            ("/a;b;c", Relaxation::Semicolon),
+            ("/a\\b\\c", Relaxation::Backslash),
+            ("/a%2fb%2fc", Relaxation::EncodedSlash),
+            ("/a%25b%25c", Relaxation::EncodedPercent),
+            ("/a%2eb%2ec", Relaxation::EncodedDot),
+            ("/a%00b%00c", Relaxation::Control),
+            ("/a%ffb%ff", Relaxation::Utf8),
+            ("/a//b//c", Relaxation::EmptySegment),
+            ("/./../a", Relaxation::DotSegment),
+            ("/a/./..", Relaxation::DotSegment),
+        ] {
+            assert_eq!(scan(path.as_bytes()), Findings::of(&[expected, expected]), "{path}");
+            assert_eq!(scan(path.as_bytes()), Findings::of(&[expected]), "{path}");
+        }
+    }
+
+    #[test]
+    fn words() {
+        for (path, expected) in [
+            ("/", true),
+            ("/a", true),
+            ("/a/b-c/~d/", true),
+            ("//", false),
+            ("/a//b", false),
+            ("/a.b", false),
+            ("/a%20b", false),
+            ("/a;b", false),
+            ("/a b", false),
+        ] {
+            assert_eq!(is_words(path.as_bytes()), expected, "{path}");
         }
     }
 
@@ -362,6 +423,10 @@ mod tests {
             ("/x/..%2fadmin", &["/x/../admin", "/admin"]),
             ("/x;y/admin", &["/x;y/admin", "/x/admin"]),
             ("//admin", &["//admin", "/admin"]),
+            ("/x/./admin", &["/x/./admin", "/x/admin"]),
+            ("/a/b/.", &["/a/b/.", "/a/b/"]),
+            ("/a/b/..", &["/a/b/..", "/a/"]),
+            ("/../a/..", &["/../a/..", "/"]),
             ("/x%255cadmin", &["/x%5cadmin", "/x\\admin", "/x/admin"]),
             // `;` taken out before or after decoding takes different parts along.
             ("/x;%2fy/z", &["/x;/y/z", "/x/y/z", "/x/z"]),

@@ -215,10 +215,17 @@ pub struct ResponseEdits {
     pub(crate) prepared: ArrayVec<HeaderId, 24>,
     pub(crate) computed: Vec<(ResponseHeader, Box<[u8]>)>,
     pub(crate) set_cookies: Vec<Box<[u8]>>,
-    pub(crate) replacement: Option<Box<crate::Denial>>,
     pub(crate) dropped_cookies: u8,
-    pub(crate) report: Option<Box<crate::Reason>>,
-    pub(crate) pending: Option<Box<Pending>>,
+    /// What few responses have; edits are moved from hand to hand, and on the heap this weighs one pointer.
+    pub(crate) seldom: Option<Box<SeldomEdits>>,
+}
+
+/// What few responses have.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SeldomEdits {
+    pub(crate) replacement: Option<crate::Denial>,
+    pub(crate) report: Option<crate::Reason>,
+    pub(crate) pending: Option<Pending>,
     pub(crate) login_failed: Option<Box<str>>,
 }
 
@@ -255,12 +262,17 @@ impl ResponseEdits {
     /// What the store is to be asked before these edits are whole; once. Supply the answer to the grant that made
     /// them.
     pub fn take_query(&mut self) -> Option<crate::Query> {
-        self.pending.as_mut()?.query.take()
+        self.seldom.as_mut()?.pending.as_mut()?.query.take()
     }
 
     /// The account of a login that failed, as the upstream named it: for the limits of logins.
     pub fn login_failed(&self) -> Option<&str> {
-        self.login_failed.as_deref()
+        self.seldom.as_ref()?.login_failed.as_deref()
+    }
+
+    /// What few responses have, made where it is first needed.
+    pub(crate) fn seldom(&mut self) -> &mut SeldomEdits {
+        self.seldom.get_or_insert_default()
     }
 
     /// Appends a finished header. No kind has as many as there is room for.
@@ -309,17 +321,17 @@ impl ResponseEdits {
 
     /// What mode `report` would have refused, seen only when the response came (isolation).
     pub fn report(&self) -> Option<&crate::Reason> {
-        self.report.as_deref()
+        self.seldom.as_ref()?.report.as_ref()
     }
 
     /// What is sent instead of the whole response: an error page of the application became a problem document.
     pub fn replacement(&self) -> Option<&crate::Denial> {
-        self.replacement.as_deref()
+        self.seldom.as_ref()?.replacement.as_ref()
     }
 
     /// Takes the replacement out.
     pub fn take_replacement(&mut self) -> Option<crate::Denial> {
-        self.replacement.take().map(|denial| *denial)
+        self.seldom.as_mut()?.replacement.take()
     }
 
     /// Whether a header of the response goes: for surfaces that copy headers one by one.

@@ -5,16 +5,21 @@ use std::time::Duration;
 use bartizan_core::{
     Answer, CookieEdit, Decision, Denial, Deployment, Engine, Entropy, Form, Grant, Principal, Query, Reply,
     RequestHead, ResponseHead, Scheme, Step, Timestamp,
+    csrf_token::{self, Binding},
+    keys::{Keys, PERIOD},
     limit::Taken,
     policy::{CredentialKind, PolicyInput, load_and_build},
-    session::SessionRecord,
+    session::{SessionKey, SessionRecord},
 };
-use bartizan_corpus::{Case, Corpus, Handled, Head, Observed, Request, StoreAnswer, Surface, problem_code};
+use bartizan_corpus::{
+    Case, Corpus, Handled, Head, KeyAge, MASTER_KEY, Observed, Owner, Request, StoreAnswer, Surface, Token,
+    problem_code,
+};
 
 #[test]
 fn the_engine_agrees() {
     let corpus = Corpus::load().unwrap();
-    match corpus.check(Surface::Engine, send) {
+    match corpus.check(Surface::Engine, |token| mint(token, NOW), send) {
         Ok(count) => println!("{count} cases"),
         Err(report) => panic!("{report}"),
     }
@@ -59,12 +64,16 @@ fn send(case: &Case) -> Result<Observed, String> {
             Step::Need(Query::Session { now, .. }) => {
                 evaluation.supply(answer(case, CredentialKind::Session, now));
             }
+            Step::Need(Query::Consume { .. }) => {
+                evaluation.supply(case.fresh.map_or(Answer::Unavailable, Answer::Fresh));
+            }
             Step::Need(Query::Take { .. }) => {
                 evaluation.supply(taken(turns.next().and_then(|turn| case.taken(turn))));
             }
             Step::Need(query) => return Err(format!("the store is asked {query:?}")),
-            Step::NeedForm { .. } => {
-                evaluation.supply_form(Form { body: request.body.clone(), truncated: false });
+            Step::NeedForm { limit } => {
+                let body = request.body[..request.body.len().min(limit)].to_vec();
+                evaluation.supply_form(Form { body, truncated: request.body.len() > limit });
             }
             Step::Done(Decision::Allow(grant)) => return Ok(handle(case, request, &grant)),
             Step::Done(Decision::Respond(reply)) => return Ok(observed(None, &reply)),
@@ -76,7 +85,11 @@ fn send(case: &Case) -> Result<Observed, String> {
 fn build(case: &Case) -> Result<Engine, String> {
     let profile = case.profile.as_deref();
     let input = PolicyInput { text: &case.policy, profile, ..PolicyInput::new("bartizan.toml") };
-    let deployment = Deployment { development: profile == Some("development"), ..Deployment::default() };
+    let deployment = Deployment {
+        development: profile == Some("development"),
+        keys: case.has_keys.then(keys),
+        ..Deployment::default()
+    };
     load_and_build(&input, |_| Ok(deployment)).map(|(engine, _)| engine).map_err(|errors| {
         let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
         format!("the policy is not accepted: {}", errors.join("; "))
@@ -84,6 +97,27 @@ fn build(case: &Case) -> Result<Engine, String> {
 }
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
+
+/// The tokens that a case names, by the keys that its deployment has.
+fn mint(token: Token<'_>, now: Timestamp) -> String {
+    let binding = match token.owner {
+        Owner::Session(cookie) => Binding::Session(SessionKey::of(cookie.as_bytes())),
+        Owner::PreSession(cookie) => Binding::pre_session(cookie.as_bytes()).expect("a pre-session's id"),
+    };
+    let period = u64::try_from(PERIOD.as_millis()).unwrap();
+    let made = match token.key {
+        KeyAge::Current => now.0,
+        KeyAge::Previous => now.0 - period,
+        KeyAge::Expired => now.0 - 2 * period,
+        // More than the clock of another node can be ahead.
+        KeyAge::Future => now.0 + 2 * period,
+    };
+    csrf_token::mint(&keys(), &binding, Timestamp(made), &mut Counter(7)).unwrap()
+}
+
+fn keys() -> Keys {
+    Keys::new(&[MASTER_KEY]).unwrap()
+}
 
 fn answer(case: &Case, asked: CredentialKind, now: Timestamp) -> Answer {
     match &case.answer {

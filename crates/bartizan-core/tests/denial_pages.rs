@@ -4,8 +4,10 @@
 use std::{fs, path::Path};
 
 use bartizan_core::{
-    Answer, Decision, DenialCode, Deployment, Entropy, Form, Grant, RequestHead, ResponseHead, Scheme, Step,
-    Timestamp,
+    Answer, Decision, DenialCode, Deployment, Entropy, Form, Grant, Query, RequestHead, ResponseHead, Scheme,
+    Step, Timestamp,
+    csrf_token::{Binding, mint},
+    keys::Keys,
     policy::{PolicyInput, load_and_build},
 };
 
@@ -16,6 +18,9 @@ version = 1
 public = ["https://api.example.com"]
 trusted = ["https://app.example.com"]
 "#;
+
+/// What the tokens of the examples are made with, at the beginning of time.
+const MASTER_KEY: &[u8] = b"the master key of the examples in docs/denials";
 
 struct Zeros;
 
@@ -105,7 +110,8 @@ fn policy(parts: &[&[Block<'_>]]) -> String {
 /// `allowed`, a redirect's status, or the code of the refusal. By https, unless the fence says otherwise.
 fn decide(policy: &str, (fence, request): &Block<'_>) -> String {
     let input = PolicyInput { text: policy, ..PolicyInput::new("bartizan.toml") };
-    let deployment = Deployment { tls: true, ..Deployment::default() };
+    let keys = (!fence.ends_with("keys=none")).then(|| Keys::new(&[MASTER_KEY]).unwrap());
+    let deployment = Deployment { tls: true, keys, ..Deployment::default() };
     let (engine, _) =
         load_and_build(&input, |_| Ok(deployment)).unwrap_or_else(|errors| panic!("{errors:?}\n{policy}"));
     let mut lines = request.lines();
@@ -136,6 +142,8 @@ fn decide(policy: &str, (fence, request): &Block<'_>) -> String {
             Step::Done(Decision::Respond(reply)) if reply.status < 300 => return "allowed".to_owned(),
             Step::Done(Decision::Respond(reply)) => return reply.status.to_string(),
             Step::Done(Decision::Deny(denial)) => return denial.reason().code().to_string(),
+            // Whatever token it is, it was used before.
+            Step::Need(Query::Consume { .. }) => evaluation.supply(Answer::Fresh(false)),
             Step::Need(_) => evaluation.supply(Answer::Unavailable),
             Step::NeedForm { .. } => evaluation.supply_form(Form::default()),
         }
@@ -148,4 +156,19 @@ fn respond(grant: &Grant) -> String {
     let edits =
         grant.respond(ResponseHead { status: 200, headers: headers.into_iter() }, Timestamp(0), Zeros);
     edits.replacement().map_or_else(|| "allowed".to_owned(), |denial| denial.reason().code().to_string())
+}
+
+/// The pages' tokens are of these two pre-sessions; the first is the cookie of the requests.
+#[test]
+fn the_tokens_of_the_pages_are_of_their_key() {
+    let keys = Keys::new(&[MASTER_KEY]).unwrap();
+    for (code, cookie) in [
+        (DenialCode::CsrfTokenUsed, "7bSWv6fSCxeXwkYHxJ2bQyyHZMTG2PqV3Kz4mX1oFzQ"),
+        (DenialCode::CsrfTokenInvalid, "c9bQ2mZt0uGqJr5yX8sW1nVhKfLd3PiEoTaYxR7zU6k"),
+    ] {
+        let token = mint(&keys, &Binding::pre_session(cookie.as_bytes()).unwrap(), Timestamp(0), &mut Zeros);
+        let line = format!("X-CSRF-Token: {}", token.unwrap());
+        let (_, page) = pages().find(|(other, _)| *other == code).unwrap();
+        assert!(page.contains(&line), "{code} has to say\n{line}");
+    }
 }

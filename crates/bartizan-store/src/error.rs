@@ -41,4 +41,14 @@ pub enum StoreError {
         /// What was found.
         why: String,
     },
+    /// A store that this build does not have.
+    #[error(
+        "this build keeps no state in {what}: build it with the feature `{feature}`, or name another `store.url`"
+    )]
+    NotBuilt {
+        /// `Postgres`.
+        what: &'static str,
+        /// The cargo feature that has it.
+        feature: &'static str,
+    },
 }

@@ -12,14 +12,24 @@ pub mod conformance;
 mod error;
 mod local_limits;
 mod memory;
+mod open;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod store;
 
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisConfig, RedisStore};
 pub use answers::{Answers, BoxFuture, NoStore, answer_by};
 pub use error::StoreError;
 pub use local_limits::WithLocalLimits;
 pub use memory::{MemoryLimits, MemoryStore};
+pub use open::{StoreOptions, open};
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresOptions, PostgresStore, PostgresUrlError};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 pub use store::{ListedSession, SessionPage, Store};

@@ -12,14 +12,22 @@ use std::{
     time::Duration,
 };
 
-use bartizan::session::SessionRecord;
+use bartizan::session::{SessionKey, SessionRecord};
 use bartizan::{
     Answer, Answers, BartizanLayer, BoxFuture, ClientIp, CspNonce, DENIAL_TARGET, Deployment, Engine,
-    PeerAddr, Principal, Query, RequestBody, Scheme,
+    OsClock, PeerAddr, Principal, Query, RequestBody, Scheme,
     limit::Taken,
     policy::{CredentialKind, PolicyInput, load_and_build},
 };
-use bartizan_corpus::{Case, Corpus, Fault, Handled, Observed, Request, StoreAnswer, Surface, problem_code};
+use bartizan_core::{
+    Clock as _, Entropy, Timestamp,
+    csrf_token::{self, Binding},
+    keys::{Keys, PERIOD},
+};
+use bartizan_corpus::{
+    Case, Corpus, Fault, Handled, KeyAge, MASTER_KEY, Observed, Owner, Request, StoreAnswer, Surface, Token,
+    problem_code,
+};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use http_body_util::{BodyExt as _, Full};
@@ -31,7 +39,8 @@ use tracing::{Event, Metadata, Subscriber, field, span};
 fn the_tower_layer_agrees() {
     let corpus = Corpus::load().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let checked = corpus.check(Surface::Tower, |case| {
+    let mint = |token: Token<'_>| mint(token, OsClock.now());
+    let checked = corpus.check(Surface::Tower, mint, |case| {
         let log = Log::default();
         let mut observed = tracing::subscriber::with_default(log.clone(), || runtime.block_on(send(case)))?;
         observed.reports = Some(std::mem::take(&mut log.0.lock().unwrap()));
@@ -81,11 +90,45 @@ async fn send(case: &Case) -> Result<Observed, String> {
 fn build(case: &Case) -> Result<Engine, String> {
     let profile = case.profile.as_deref();
     let input = PolicyInput { text: &case.policy, profile, ..PolicyInput::new("bartizan.toml") };
-    let deployment = Deployment { development: profile == Some("development"), ..Deployment::default() };
+    let deployment = Deployment {
+        development: profile == Some("development"),
+        keys: case.has_keys.then(keys),
+        ..Deployment::default()
+    };
     load_and_build(&input, |_| Ok(deployment)).map(|(engine, _)| engine).map_err(|errors| {
         let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
         format!("the policy is not accepted: {}", errors.join("; "))
     })
+}
+
+/// The tokens that a case names, by the keys that its deployment has.
+fn mint(token: Token<'_>, now: Timestamp) -> String {
+    let binding = match token.owner {
+        Owner::Session(cookie) => Binding::Session(SessionKey::of(cookie.as_bytes())),
+        Owner::PreSession(cookie) => Binding::pre_session(cookie.as_bytes()).expect("a pre-session's id"),
+    };
+    let period = u64::try_from(PERIOD.as_millis()).unwrap();
+    let made = match token.key {
+        KeyAge::Current => now.0,
+        KeyAge::Previous => now.0 - period,
+        KeyAge::Expired => now.0 - 2 * period,
+        // More than the clock of another node can be ahead.
+        KeyAge::Future => now.0 + 2 * period,
+    };
+    csrf_token::mint(&keys(), &binding, Timestamp(made), &mut Fixed).unwrap()
+}
+
+fn keys() -> Keys {
+    Keys::new(&[MASTER_KEY]).unwrap()
+}
+
+/// A token that is named twice in a case is one.
+struct Fixed;
+
+impl Entropy for Fixed {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        bytes.fill(7);
+    }
 }
 
 fn header_map(headers: &[(String, Vec<u8>)]) -> Result<HeaderMap, String> {
@@ -177,6 +220,7 @@ impl Answers for CaseStore {
                     Answer::Session(SessionRecord::new(subject.as_str(), scopes, now, idle, absolute))
                 }
             }
+            (Query::Consume { .. }, _) => self.case.fresh.map_or(Answer::Unavailable, Answer::Fresh),
             (_, StoreAnswer::Unknown) => Answer::Unknown,
             _ => Answer::Unavailable,
         }))

@@ -81,6 +81,10 @@ pub struct Case {
     pub response: Response,
     /// What the store answers.
     pub answer: StoreAnswer,
+    /// Whether a one-time token was not used before; `None` where the store cannot say.
+    pub fresh: Option<bool>,
+    /// Whether the deployment has keys: [`MASTER_KEY`](crate::MASTER_KEY).
+    pub has_keys: bool,
     /// What it answers to whoever takes from a bucket, each time the next, the last for good.
     pub taken: Vec<Taken>,
     /// What must come of it.
@@ -284,6 +288,8 @@ fn read_case(
         seen_by,
         response: read_response(case.response)?,
         answer: read_answer(case.answer),
+        fresh: case.fresh,
+        has_keys: case.keys.unwrap_or(true),
         taken: case.taken.into_iter().map(read_taken).collect(),
         expect: Expect::read(case.expect)?,
     })

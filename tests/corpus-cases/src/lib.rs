@@ -15,6 +15,7 @@ mod check;
 mod compare;
 mod observed;
 mod text;
+mod token;
 pub mod written;
 
 pub use case::{
@@ -22,3 +23,4 @@ pub use case::{
 };
 pub use compare::Expect;
 pub use observed::{Handled, Observed, problem_code};
+pub use token::{KeyAge, MASTER_KEY, Owner, Token};

@@ -2,6 +2,12 @@
 //!
 //! Text that stands for bytes (targets, header values, bodies, `bytes`) is read as Latin-1: each character up
 //! to U+00FF is one byte, so `"\u00ff"` is the byte FF. In such text `{a*4000}` stands for `a`, 4000 times.
+//!
+//! In a request's headers and body, and in what the handler is expected to see of them, `{csrf:session:abc}` stands for
+//! the CSRF token of the client with the session cookie `abc`, and `{csrf:presession:…}` for that of the pre-session
+//! cookie; `{csrf-previous:…}` was made with the key before the current one, `{csrf-expired:…}` with the one before
+//! that, `{csrf-future:…}` with a key whose time has not come. In what the client is expected to get, `{token}` stands
+//! for a CSRF token and `{id}` for the id of a pre-session, each the same in all places of one text.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -53,6 +59,10 @@ pub struct Case {
     pub response: Response,
     /// What the store answers.
     pub answer: Option<Answer>,
+    /// Whether the one-time token was not used before; where nothing is written the store cannot say.
+    pub fresh: Option<bool>,
+    /// Whether the deployment has keys to make tokens with; it has.
+    pub keys: Option<bool>,
     /// What the store answers to whoever takes from a rate limit's bucket, each time the next, the last for good.
     /// Nothing where nothing is written.
     #[serde(default)]

@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    ffi::OsString,
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -22,8 +23,19 @@ use crate::{
 #[derive(Debug)]
 pub struct FastApi {
     peer: Peer,
+    launch: Launch,
+}
+
+/// How it is started, and started again.
+#[derive(Debug)]
+struct Launch {
+    python: PathBuf,
+    search: OsString,
+    arguments: Vec<String>,
+    gateway: Option<String>,
     port: u16,
-    _directory: TempDir,
+    /// A directory of its own, so that nothing the application writes lands in the repository.
+    working: TempDir,
 }
 
 impl FastApi {
@@ -31,46 +43,38 @@ impl FastApi {
     ///
     /// `None` where Python is missing and `CI` is not set; a line on standard error says so.
     pub fn start() -> Option<Self> {
-        Self::start_module("app:app", &root().join("examples/fastapi-careless"), &[])
+        Self::start_module("app:app", &example(), &[])
+    }
+
+    /// Starts it with sessions by hand-off, `handoff.py`, for a gateway that will be reached at this URL.
+    pub fn start_with_handoff(gateway: &str) -> Option<Self> {
+        Launch::new("handoff:app", &example(), &[], Some(gateway)).map(Self::launch)
     }
 
     /// Starts another ASGI application, `module:name` in `directory`, with further arguments for uvicorn. The
     /// careless example can be imported from it as `app`.
     pub fn start_module(module: &str, directory: &Path, arguments: &[&str]) -> Option<Self> {
-        let python = install::or_skip("FastAPI", virtual_environment())?;
-        // A directory of its own, so that nothing the application writes lands in the repository.
-        let working = tempfile::tempdir().expect("a temporary directory");
-        let example = root().join("examples/fastapi-careless");
-        let search = env::join_paths([directory, &example]).expect("paths without a colon");
-        let port = free_port();
-        let mut peer = Peer::spawn(
-            "uvicorn",
-            Command::new(python)
-                .args(["-m", "uvicorn", module, "--host", "127.0.0.1", "--port", &port.to_string()])
-                .args(arguments)
-                .current_dir(working.path())
-                .env("PYTHONPATH", search)
-                .env("PYTHONDONTWRITEBYTECODE", "1")
-                .env("PYTHONUNBUFFERED", "1"),
-        );
-        until("uvicorn to answer", Duration::from_mins(1), || {
-            if let Some(status) = peer.exited() {
-                panic!("uvicorn ended with {status}:\n{}", peer.log());
-            }
-            let head = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-            raw::exchange(port, head).ok().filter(|answer| raw::status(answer) == Some(200))
-        });
-        Some(Self { peer, port, _directory: working })
+        Launch::new(module, directory, arguments, None).map(Self::launch)
+    }
+
+    fn launch(launch: Launch) -> Self {
+        Self { peer: launch.run(), launch }
+    }
+
+    /// Ends it at once and starts it anew, on the same port. What it kept in memory is gone.
+    pub fn restart(&mut self) {
+        self.peer.kill();
+        self.peer = self.launch.run();
     }
 
     /// The port that it listens on, on 127.0.0.1.
     pub fn port(&self) -> u16 {
-        self.port
+        self.launch.port
     }
 
     /// The URL of `path` on `localhost`.
     pub fn url(&self, path: &str) -> String {
-        format!("http://localhost:{}{path}", self.port)
+        format!("http://localhost:{}{path}", self.launch.port)
     }
 
     /// Ends it at once, in the middle of whatever it is doing.
@@ -89,10 +93,53 @@ impl FastApi {
     }
 }
 
+impl Launch {
+    fn new(module: &str, directory: &Path, arguments: &[&str], gateway: Option<&str>) -> Option<Self> {
+        let python = install::or_skip("FastAPI", virtual_environment())?;
+        let port = free_port();
+        let listen =
+            ["-m", "uvicorn", module, "--host", "127.0.0.1", "--port", &port.to_string()].map(str::to_owned);
+        Some(Self {
+            python,
+            search: env::join_paths([directory, &example()]).expect("paths without a colon"),
+            arguments: listen.into_iter().chain(arguments.iter().copied().map(str::to_owned)).collect(),
+            gateway: gateway.map(str::to_owned),
+            port,
+            working: tempfile::tempdir().expect("a temporary directory"),
+        })
+    }
+
+    /// Starts it and waits until it answers.
+    fn run(&self) -> Peer {
+        let mut peer = Peer::spawn(
+            "uvicorn",
+            Command::new(&self.python)
+                .args(&self.arguments)
+                .current_dir(self.working.path())
+                .env("PYTHONPATH", &self.search)
+                .env("PYTHONDONTWRITEBYTECODE", "1")
+                .env("PYTHONUNBUFFERED", "1")
+                .envs(self.gateway.iter().map(|url| ("BARTIZAN_URL", url))),
+        );
+        until("uvicorn to answer", Duration::from_mins(1), || {
+            if let Some(status) = peer.exited() {
+                panic!("uvicorn ended with {status}:\n{}", peer.log());
+            }
+            let head = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+            raw::exchange(self.port, head).ok().filter(|answer| raw::status(answer) == Some(200))
+        });
+        peer
+    }
+}
+
+fn example() -> PathBuf {
+    root().join("examples/fastapi-careless")
+}
+
 /// The Python of a virtual environment that holds what the example asks for, and what [`Cdn`](crate::Cdn) serves:
 /// made once, by whoever comes first.
 pub(crate) fn virtual_environment() -> Result<PathBuf, InstallError> {
-    let application = root().join("examples/fastapi-careless/requirements.txt");
+    let application = example().join("requirements.txt");
     let cdn = root().join("tests/peers/cdn/requirements.txt");
     let wanted = [&application, &cdn].map(|file| fs::read_to_string(file).expect("requirements")).concat();
     let directory = peers_dir("fastapi");

@@ -22,6 +22,7 @@ use crate::{
 pub struct Gateway {
     peer: Peer,
     port: u16,
+    arguments: Vec<String>,
     directory: TempDir,
 }
 
@@ -34,27 +35,44 @@ impl Gateway {
 
     /// Starts it with further arguments.
     pub fn start_with(policy: &str, upstream: &str, arguments: &[&str]) -> Self {
+        Self::start_on(free_port(), policy, upstream, arguments)
+    }
+
+    /// Starts it on this port: for a policy or an upstream that names it.
+    pub fn start_on(port: u16, policy: &str, upstream: &str, arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let file = directory.path().join("bartizan.toml");
         fs::write(&file, policy).expect("a policy file");
         let policy = file.to_str().expect("a temporary directory with a readable name");
-        Self::spawn(directory, &[&["--policy", policy, "--upstream", upstream], arguments].concat())
+        let arguments = [&["--policy", policy, "--upstream", upstream], arguments].concat();
+        Self::launch(directory, port, &arguments)
     }
 
     /// Starts it without a policy: `bartizan serve --upstream URL`.
     pub fn start_without_policy(upstream: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        Self::spawn(directory, &["--upstream", upstream])
+        Self::launch(directory, free_port(), &["--upstream", upstream])
     }
 
-    fn spawn(directory: TempDir, arguments: &[&str]) -> Self {
-        let port = free_port();
+    fn launch(directory: TempDir, port: u16, arguments: &[&str]) -> Self {
+        let arguments: Vec<_> = arguments.iter().copied().map(str::to_owned).collect();
+        Self { peer: Self::run(&directory, port, &arguments), port, arguments, directory }
+    }
+
+    /// Ends it as service managers do and starts it anew, on the same port, with what its directory holds.
+    pub fn restart(&mut self) {
+        self.terminate();
+        until("the gateway to end", Duration::from_secs(30), || self.exited());
+        self.peer = Self::run(&self.directory, self.port, &self.arguments);
+    }
+
+    fn run(directory: &TempDir, port: u16, arguments: &[String]) -> Peer {
         let mut peer = Peer::spawn(
             "bartizan",
             Command::new(Self::binary())
                 .args(["serve", "--listen", &format!("127.0.0.1:{port}")])
                 .args(arguments)
-                // Where no policy of the repository's is found by accident.
+                // Where no policy of the repository's is found by accident, and where its state is kept.
                 .current_dir(directory.path()),
         );
         until("the gateway to listen", Duration::from_secs(30), || {
@@ -63,7 +81,7 @@ impl Gateway {
             }
             TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()
         });
-        Self { peer, port, directory }
+        peer
     }
 
     /// The `bartizan` binary that belongs to the running test.

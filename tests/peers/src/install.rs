@@ -1,7 +1,7 @@
 //! Gets the programs that the tests need and the machine lacks.
 
 use std::{
-    env,
+    env, fs,
     io::{self, Write},
     path::PathBuf,
     process::Command,
@@ -21,12 +21,23 @@ struct Program {
 pub(crate) const CHROMIUM: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
 pub(crate) const CHROMEDRIVER: &[&str] = &["chromedriver"];
 pub(crate) const OPENSSL: &[&str] = &["openssl"];
+pub(crate) const REDIS_SERVER: &[&str] = &["redis-server", "valkey-server"];
+pub(crate) const REDIS_CLI: &[&str] = &["redis-cli", "valkey-cli"];
 
-const PROGRAMS: [Program; 4] = [
+pub(crate) const POSTGRES: &[&str] = &["postgres"];
+
+const PROGRAMS: [Program; 7] = [
     Program { purpose: "the browser tests", names: CHROMIUM, package: "chromium" },
     Program { purpose: "the browser tests", names: CHROMEDRIVER, package: "chromium-driver" },
     Program { purpose: "the browser tests of FastAPI's documentation", names: OPENSSL, package: "openssl" },
     Program { purpose: "the comparison with nginx", names: &["nginx"], package: "nginx-light" },
+    Program { purpose: "the tests with Postgres", names: POSTGRES, package: "postgresql" },
+    Program { purpose: "the tests of the store in Redis", names: REDIS_SERVER, package: "redis-server" },
+    Program {
+        purpose: "the tests of the store in a Redis Cluster",
+        names: REDIS_CLI,
+        package: "redis-tools",
+    },
 ];
 
 /// Something that the tests need could not be had.
@@ -99,7 +110,8 @@ pub(crate) fn or_skip<T>(what: &str, found: Result<T, InstallError>) -> Option<T
 /// The first of these programs on the `PATH`, or in the directories that a plain user's `PATH` lacks.
 pub(crate) fn find(names: &[&str]) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    let directories: Vec<_> = env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]).collect();
+    let beside = ["/usr/sbin".into(), "/sbin".into()].into_iter().chain(postgres_directories());
+    let directories: Vec<_> = env::split_paths(&path).chain(beside).collect();
     names
         .iter()
         .flat_map(|name| directories.iter().map(move |directory| directory.join(name)))
@@ -112,6 +124,15 @@ pub(crate) fn require(names: &'static [&'static str]) -> Result<PathBuf, Install
         let package = PROGRAMS.iter().find(|program| program.names == names).map(|program| program.package);
         InstallError::Missing(vec![names[0]], package.into_iter().collect())
     })
+}
+
+/// Where Debian has the programs of Postgres, the newest version first.
+fn postgres_directories() -> Vec<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut versions: Vec<u32> =
+        versions.filter_map(|version| version.file_name().to_str()?.parse().ok()).collect();
+    versions.sort_unstable_by(|one, other| other.cmp(one));
+    versions.iter().map(|version| format!("/usr/lib/postgresql/{version}/bin").into()).collect()
 }
 
 fn missing() -> Vec<&'static Program> {

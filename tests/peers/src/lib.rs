@@ -3,7 +3,9 @@
 //! - [`FastApi`]: the careless example application under uvicorn, from a virtual environment under `target/`.
 //! - [`Chromium`]: a headless browser, driven over `WebDriver`.
 //! - [`Cdn`]: the hosts that FastAPI's documentation pages load Swagger UI and `ReDoc` from.
+//! - [`Postgres`]: a database server of its own, stopped, killed and started again as a test says.
 //! - [`StaticSite`]: somebody else's web site.
+//! - [`Redis`] and [`RedisCluster`]: a server, or three that share the keys.
 //! - [`Gateway`]: the `bartizan` binary in front of any of them.
 //! - [`HttpRequest`] and [`raw`]: a well-behaved HTTP client, and a socket that sends whatever it is told.
 //! - [`install`]: gets what is missing; `cargo xtask test` calls it first.
@@ -29,8 +31,10 @@ mod fastapi;
 mod gateway;
 mod http_client;
 pub mod install;
+mod postgres;
 mod process;
 pub mod raw;
+mod redis;
 mod static_site;
 mod wait;
 mod workspace;
@@ -40,7 +44,9 @@ pub use chromium::{Browser, Chromium, ConsoleMessage};
 pub use fastapi::FastApi;
 pub use gateway::Gateway;
 pub use http_client::{HttpRequest, HttpResponse};
+pub use postgres::Postgres;
 pub use process::LogOnFailure;
+pub use redis::{Redis, RedisCluster, Tls};
 pub use static_site::StaticSite;
 pub use wait::{until, until_async};
 pub use workspace::{free_port, root, target_dir};

@@ -11,7 +11,14 @@ use std::{
 
 use crate::free_port;
 
-type Pages = Arc<Mutex<HashMap<String, String>>>;
+type Pages = Arc<Mutex<HashMap<String, Content>>>;
+
+/// What is at a path.
+#[derive(Clone, Debug)]
+enum Content {
+    Page(String),
+    Redirect(String),
+}
 
 /// A web site with pages that the test writes. It goes when the test process ends.
 ///
@@ -47,7 +54,16 @@ impl StaticSite {
     /// Puts an HTML page at `path`, and returns its URL on `127.0.0.1`.
     pub fn page(&self, path: &str, html: &str) -> String {
         let document = format!("<!doctype html><meta charset=utf-8><title>{path}</title>{html}");
-        self.pages.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), document);
+        self.put(path, Content::Page(document))
+    }
+
+    /// Sends whoever comes to `path`, by any method, on to `location` (303), and returns its URL on `127.0.0.1`.
+    pub fn redirect(&self, path: &str, location: &str) -> String {
+        self.put(path, Content::Redirect(location.to_owned()))
+    }
+
+    fn put(&self, path: &str, content: Content) -> String {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), content);
         self.url(path)
     }
 
@@ -74,11 +90,15 @@ fn serve(mut stream: &TcpStream, pages: &Pages) -> io::Result<()> {
     }
     let target = request_line.split(' ').nth(1).unwrap_or_default();
     let path = target.split('?').next().unwrap_or_default();
-    let page = pages.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned();
-    let (status, body) = page.map_or(("404 Not Found", String::new()), |page| ("200 OK", page));
+    let content = pages.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned();
+    let (status, location, body) = match content {
+        Some(Content::Page(page)) => ("200 OK", String::new(), page),
+        Some(Content::Redirect(to)) => ("303 See Other", format!("Location: {to}\r\n"), String::new()),
+        None => ("404 Not Found", String::new(), String::new()),
+    };
     write!(
         stream,
-        "HTTP/1.1 {status}\r\nContent-Type: text/html\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        "HTTP/1.1 {status}\r\n{location}Content-Type: text/html\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     )?;
     stream.shutdown(Shutdown::Both)
@@ -93,7 +113,8 @@ mod tests {
     fn pages_are_served() {
         let site = StaticSite::start();
         site.page("/here", "<p>hello");
-        for (path, status) in [("/here", 200), ("/here?query", 200), ("/nowhere", 404)] {
+        site.redirect("/on", "http://localhost/there");
+        for (path, status) in [("/here", 200), ("/here?query", 200), ("/on", 303), ("/nowhere", 404)] {
             let answer = raw::exchange(site.port, format!("GET {path} HTTP/1.1\r\n\r\n").as_bytes()).unwrap();
             assert_eq!(raw::status(&answer), Some(status), "{path}");
             assert_eq!(answer.ends_with(b"<p>hello"), status == 200, "{path}");

@@ -22,7 +22,7 @@ use crate::{
 pub(crate) fn run(arguments: &CheckArguments) -> Result<Outcome, Failure> {
     let source = Source::find(arguments.file.as_deref())?.ok_or(Failure::NoPolicy)?;
     let profile = arguments.profile.profile.as_deref();
-    let policy = match policy::load(&source, profile, None)? {
+    let policy = match policy::load(&source, profile, None, policy::stand_in_keys())? {
         Ok(policy) => policy,
         Err(faults) => {
             diagnostics::print(&source, &faults);

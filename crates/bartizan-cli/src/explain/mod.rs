@@ -26,7 +26,7 @@ use crate::{
 pub(crate) fn run(arguments: &ExplainArguments) -> Result<Outcome, Failure> {
     let source = Source::find(arguments.policy.policy.as_deref())?.unwrap_or_else(Source::built_in);
     let profile = arguments.policy.profile.profile.as_deref();
-    let policy = match policy::load(&source, profile, None)? {
+    let policy = match policy::load(&source, profile, None, policy::stand_in_keys())? {
         Ok(policy) => policy,
         Err(faults) => {
             diagnostics::print(&source, &faults);

@@ -7,11 +7,12 @@ use std::{
 
 use bartizan_core::{
     Engine,
-    policy::{CredentialKind, Document, Mode, Policy, RequireConfig},
+    policy::{CredentialKind, Document, Mode, Policy, RequireConfig, StoreKind, StoreUrl},
 };
 
 use crate::{
     policy::Source,
+    serve::keys::KeptIn,
     terminal::{self, BAD, BOLD, DIM, GOOD, NAME, NOTICE, paint},
 };
 
@@ -23,6 +24,14 @@ pub(super) struct Facts<'f> {
     pub(super) engine: &'f Engine,
     /// What is listened on.
     pub(super) address: SocketAddr,
+    /// Where state is kept, where there is any.
+    pub(super) state: Option<State<'f>>,
+}
+
+/// Where state is kept, and the key that protects what clients hold of it.
+pub(super) struct State<'f> {
+    pub(super) url: &'f StoreUrl,
+    pub(super) keys: &'f KeptIn,
 }
 
 /// The whole text.
@@ -58,6 +67,9 @@ fn write(facts: &Facts<'_>, text: &mut String) -> fmt::Result {
         None => "production".into(),
     };
     row(text, "policy", &format!("{policy_name}, {profile}"))?;
+    if let Some(state) = &facts.state {
+        row(text, "state", &kept(state))?;
+    }
     modes(facts, text)?;
     for warning in warnings(facts) {
         writeln!(text, "{}: {warning}", paint(NOTICE, "warning"))?;
@@ -71,6 +83,20 @@ fn reached(address: SocketAddr) -> String {
         format!("port {} of every address of this machine ({address})", address.port())
     } else {
         format!("http://{address}")
+    }
+}
+
+fn kept(State { url, keys }: &State<'_>) -> String {
+    let place = match (url.kind(), url.path().map(std::path::absolute)) {
+        (StoreKind::Memory, _) => "in memory: it ends with this process".into(),
+        (_, Some(Ok(path))) => path.display().to_string(),
+        _ => url.to_string(),
+    };
+    match keys {
+        KeptIn::File(path) => format!("{place}, key in {}", path.display()),
+        KeptIn::Policy => format!("{place}, key from store.master_key"),
+        // Whatever it protects ends with the process too.
+        KeptIn::Process => place,
     }
 }
 
@@ -115,16 +141,20 @@ fn warnings(facts: &Facts<'_>) -> Vec<String> {
     let closed = closed(policy);
     if !closed.is_empty() {
         warnings.push(format!(
-            "this build cannot verify sessions, tokens or API keys yet, so every request is refused on {}",
+            "this build cannot verify tokens and API keys yet, so every request is refused on {}",
             terminal::printable(&closed.join(", "))
         ));
     }
     warnings
 }
 
-/// The routes that nobody can use, because they require what this build cannot verify.
+/// The routes that nobody can use, because all that they take is what this build cannot verify.
 fn closed(policy: &Policy) -> Vec<String> {
-    let open = |require: &RequireConfig| matches!(require, RequireConfig::One(CredentialKind::Nothing));
+    let opens = |kind: &CredentialKind| matches!(kind, CredentialKind::Nothing | CredentialKind::Session);
+    let open = |require: &RequireConfig| match require {
+        RequireConfig::One(kind) => opens(kind),
+        RequireConfig::Any { any, .. } => any.iter().any(opens),
+    };
     let default = policy.default.require.as_ref();
     let mut closed: Vec<String> = policy
         .route

@@ -1,10 +1,14 @@
 //! `bartizan serve`: stands in front of an application.
 
 mod banner;
-mod secrets;
+mod keys;
 mod shutdown;
 
-use bartizan_gateway::{Gateway, GatewayConfig, GatewayError};
+use std::sync::Arc;
+
+use bartizan::Answers;
+use bartizan_core::PolicyError;
+use bartizan_gateway::{Drained, Gateway, GatewayConfig, GatewayError};
 use thiserror::Error;
 
 use crate::{
@@ -14,10 +18,13 @@ use crate::{
     failure::Failure,
     log,
     policy::{self, Loaded, Source},
+    secrets::{MissingSecrets, Secrets},
     serve::{
-        secrets::{Missing, Secrets},
+        banner::{Facts, State},
+        keys::KeyError,
         shutdown::Shutdown,
     },
+    store::{OpenError, OpenStore},
     terminal,
 };
 
@@ -31,8 +38,17 @@ pub(crate) enum StartError {
     #[error("the policy has [server.tls], and this build cannot serve TLS yet")]
     Tls,
     /// Secrets that cannot be had.
-    #[error("{}", list(.0))]
-    Secrets(Vec<Missing>),
+    #[error(transparent)]
+    Secrets(#[from] MissingSecrets),
+    /// What the store says.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// No keys.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// The policy is right without keys and wrong with them: a fault of ours.
+    #[error("the policy cannot be used with keys: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Policy(Vec<PolicyError>),
     /// What the gateway says.
     #[error(transparent)]
     Gateway(#[from] GatewayError),
@@ -41,19 +57,18 @@ pub(crate) enum StartError {
 impl StartError {
     /// What to do about it.
     pub(crate) fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::NothingToProtect => "bartizan serve --upstream http://127.0.0.1:8000".into(),
-            Self::Tls => "terminate TLS in front of Bartizan (nginx, Caddy, a load balancer), name that proxy in \
-                          [proxy] trusted with forwarded = { proto = \"x-forwarded-proto\" }, and remove [server.tls]"
-                .into(),
-            _ => return None,
-        })
+        match self {
+            Self::NothingToProtect => Some("bartizan serve --upstream http://127.0.0.1:8000".into()),
+            Self::Tls => Some(
+                "terminate TLS in front of Bartizan (nginx, Caddy, a load balancer), name that proxy in [proxy] trusted \
+                 with forwarded = { proto = \"x-forwarded-proto\" }, and remove [server.tls]"
+                    .into(),
+            ),
+            Self::Store(error) => error.hint(),
+            Self::Keys(error) => error.hint(),
+            _ => None,
+        }
     }
-}
-
-fn list(missing: &[Missing]) -> String {
-    let lines: Vec<String> = missing.iter().map(ToString::to_string).collect();
-    format!("{} cannot be read:\n  {}", terminal::count(missing.len(), "secret"), lines.join("\n  "))
 }
 
 /// Serves until it is told to stop.
@@ -64,7 +79,8 @@ pub(crate) fn run(arguments: &ServeArguments) -> Result<Outcome, Failure> {
         None => return Err(StartError::NothingToProtect.into()),
     };
     let profile = policy::profile_name(arguments.policy.profile.profile.as_deref());
-    let mut loaded = match policy::load(&source, profile, arguments.listen)? {
+    // Keys are made once nothing is wrong with the policy.
+    let mut loaded = match policy::load(&source, profile, arguments.listen, None)? {
         Ok(loaded) => loaded,
         Err(faults) => {
             diagnostics::print(&source, &faults);
@@ -76,22 +92,11 @@ pub(crate) fn run(arguments: &ServeArguments) -> Result<Outcome, Failure> {
         written.server.upstream = Some(upstream.clone());
     }
     written.server.listen = Some(loaded.listen.to_string());
-    let config = configure(&loaded)?;
-    let bound = Gateway::bind(config).map_err(StartError::from)?;
-
-    // From here on it listens, for clients and for signals; what is said is true.
-    let shutdown = Shutdown::listen();
+    // Before the store is opened, which may have something to say.
     let flush = log::install(arguments.log_format, arguments.log.as_deref(), arguments.access_log)?;
-    terminal::print_error(&banner::text(&banner::Facts {
-        source: &source,
-        profile,
-        document: &loaded.document,
-        engine: &loaded.engine,
-        address: bound.local_addr(),
-    }));
-    let drained = bound.run(shutdown.requested()).map_err(StartError::from);
+    let served = serve(&source, profile, &mut loaded);
     flush.wait();
-    match drained?.cut {
+    match served?.cut {
         0 => terminal::print_error("stopped: every request was answered\n"),
         cut => terminal::print_error(&format!(
             "stopped: {} had not ended in time\n",
@@ -101,15 +106,46 @@ pub(crate) fn run(arguments: &ServeArguments) -> Result<Outcome, Failure> {
     Ok(Outcome::Fine)
 }
 
-fn configure(loaded: &Loaded) -> Result<GatewayConfig, StartError> {
+fn serve(source: &Source, profile: Option<&str>, loaded: &mut Loaded) -> Result<Drained, StartError> {
     let policy = &loaded.document.policy;
     if policy.server.tls.is_some() {
         return Err(StartError::Tls);
     }
-    let secrets = Secrets::read(policy, loaded.document.development()).map_err(StartError::Secrets)?;
-    let mut config = GatewayConfig::new(policy, loaded.engine.clone())?;
+    let secrets = Secrets::read(policy, loaded.document.development())?;
+    let url = policy.store_url();
+    let mut store =
+        url.as_ref().map(|url| OpenStore::open(url, secrets.store_password.clone())).transpose()?;
+    let (keys, kept_in) = keys::read(&secrets, url.as_ref())?;
+    loaded.use_keys(keys.clone()).map_err(StartError::Policy)?;
+
+    let mut config = GatewayConfig::new(&loaded.document.policy, loaded.engine.clone())?;
     if let Some(token) = secrets.upstream_token {
         config = config.upstream_token(token);
     }
-    Ok(config)
+    if let Some(store) = &store {
+        config = config.store(Arc::clone(store.store()) as Arc<dyn Answers>);
+    }
+    if loaded.document.policy.session.is_some() {
+        config = config.assertions(keys, &loaded.issuer());
+    }
+    let bound = Gateway::bind(config)?;
+
+    // From here on it listens, for clients and for signals; what is said is true.
+    let shutdown = Shutdown::listen();
+    terminal::print_error(&banner::text(&Facts {
+        source,
+        profile,
+        document: &loaded.document,
+        engine: &loaded.engine,
+        address: bound.local_addr(),
+        state: url.as_ref().map(|url| State { url, keys: &kept_in }),
+    }));
+    if let Some(store) = &mut store {
+        store.prune_regularly();
+    }
+    let drained = bound.run(shutdown.requested());
+    if let Some(store) = store {
+        store.close();
+    }
+    Ok(drained?)
 }

@@ -52,10 +52,21 @@ origin.public = ["http://localhost:8080"]
 
 #[test]
 fn help_teaches() {
-    for command in ["", "init", "check", "explain", "serve", "report", "schema"] {
+    for command in [
+        "",
+        "init",
+        "check",
+        "explain",
+        "serve",
+        "report",
+        "session",
+        "session list",
+        "session revoke",
+        "schema",
+    ] {
         let run = bartizan().args(command.split_whitespace()).arg("--help").output();
         assert_eq!(run.code, 0);
-        insta::assert_snapshot!(format!("help_{command}"), run.stdout);
+        insta::assert_snapshot!(format!("help_{}", command.replace(' ', "_")), run.stdout);
     }
 }
 
@@ -68,6 +79,10 @@ fn wrong_arguments_are_exit_code_2() {
         &["serve", "--upstream", "127.0.0.1:8000"],
         &["serve", "--upstream", "https://a.example"],
         &["serve", "--listen", "here"],
+        &["session", "revoke"],
+        &["session", "revoke", "alice"],
+        &["session", "revoke", "0123456789abcdef", "--subject", "alice"],
+        &["session", "revoke", "0123456789abcdef", "--except", "0123456789abcdef"],
     ] {
         let run = bartizan().args(arguments).output();
         assert_eq!(run.code, 2, "{arguments:?}");

@@ -3,8 +3,10 @@
 
 use super::Finding;
 use crate::{
-    DenialCode, Scheme,
+    DenialCode, Scheme, Timestamp,
+    csrf_token::{Binding, Proven, TokenFault, verify},
     facts::Facts,
+    keys::Keys,
     origin::OriginSet,
     policy::{CrossSite, CsrfChoice},
 };
@@ -18,6 +20,8 @@ pub(crate) struct Csrf {
     pub(crate) skip: bool,
     /// Only credentials that no browser sends by itself are accepted, so there is nothing to forge with.
     pub(crate) explicit_only: bool,
+    /// Each token is good for one request.
+    pub(crate) one_time: bool,
 }
 
 /// What is found before authentication.
@@ -99,23 +103,61 @@ impl Csrf {
     }
 }
 
-/// Judges the token. Tokens are bound to sessions; without any, none can be had.
-pub(crate) const fn decide_token(needs_token: bool) -> Finding<'static> {
-    if needs_token {
-        Finding::refuse(
-            DenialCode::CsrfTokenUnavailable,
-            b"",
-            "a token is required, and there are no sessions that one could be bound to",
-        )
-    } else {
-        Finding::Skip("no token is required")
-    }
+/// A token is required, and there is nothing to make one with.
+pub(crate) const NO_KEYS: Finding<'static> = Finding::refuse(
+    DenialCode::CsrfTokenUnavailable,
+    b"",
+    "a token is required, and this deployment has no keys to make one with",
+);
+
+/// The token that a request brings, in `X-CSRF-Token` or, where that is not there, in a form. A cookie is neither: a
+/// browser sends it by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presented<'t> {
+    /// In neither.
+    Nowhere,
+    /// In a form, maybe, which cannot be read.
+    InNoForm,
+    /// More than once: two programs could pick two.
+    Twice,
+    Once(&'t [u8]),
+}
+
+/// Tier 5 and `csrf = "token"`: judges the token of the client that is known by `binding`. What stands in the token is
+/// never told: it may be good elsewhere.
+pub(crate) fn decide_token(
+    presented: Presented<'_>,
+    keys: &Keys,
+    binding: Option<&Binding>,
+    now: Timestamp,
+) -> Result<Proven, Finding<'static>> {
+    let missing = |why| Err(Finding::refuse(DenialCode::CsrfTokenMissing, b"", why));
+    let invalid = |why| Err(Finding::refuse(DenialCode::CsrfTokenInvalid, b"", why));
+    let token = match presented {
+        Presented::Nowhere => {
+            return missing("a token is required, and neither X-CSRF-Token nor a form brings one");
+        }
+        Presented::InNoForm => return missing("a token is required, and the form cannot be read"),
+        Presented::Twice => return invalid("two tokens came: two programs could pick two"),
+        Presented::Once(token) => token,
+    };
+    let Some(binding) = binding else {
+        return invalid("the client has neither the session nor the pre-session that a token is bound to");
+    };
+    verify(keys, binding, token, now).or_else(|fault| {
+        invalid(match fault {
+            TokenFault::Malformed => "the token is none of ours",
+            TokenFault::Period => "the token's key is not in use any more, or not yet",
+            TokenFault::Mac => "the token was not made for this session or pre-session",
+        })
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
+        csrf_token::mint,
         facts::{
             Names,
             tests::{NO_NAMES, facts_with},
@@ -195,7 +237,39 @@ mod tests {
         let own = Csrf { choice: CsrfChoice::Token, cross_site: CrossSite::Anonymous, ..Csrf::default() }
             .decide(&own, &origins(), Scheme::Https);
         assert!(own.needs_token && !own.anonymous);
-        assert_eq!(decide_token(true).code(), Some("csrf.token-unavailable"));
-        assert_eq!(decide_token(false).code(), None);
+    }
+
+    #[test]
+    fn tokens() {
+        struct Zeros;
+        impl crate::Entropy for Zeros {
+            fn fill(&mut self, bytes: &mut [u8]) {
+                bytes.fill(0);
+            }
+        }
+        let keys = Keys::new(&[b"0123456789abcdef0123456789abcdef"]).unwrap();
+        let (now, day) = (Timestamp(1_700_000_000_000), 24 * 3600 * 1000);
+        let own = Binding::Session(crate::session::SessionKey::of(b"alice's"));
+        let other = Binding::Session(crate::session::SessionKey::of(b"bob's"));
+        let token = mint(&keys, &own, now, &mut Zeros).unwrap();
+        let token = Presented::Once(token.as_bytes());
+        let (missing, invalid) = (Some("csrf.token-missing"), Some("csrf.token-invalid"));
+        for (presented, binding, days, expected) in [
+            (token, Some(&own), 0, None),
+            (token, Some(&own), 30, None),
+            (token, Some(&own), 60, invalid),
+            (token, Some(&other), 0, invalid),
+            (token, None, 0, invalid),
+            (Presented::Once(b"abc"), Some(&own), 0, invalid),
+            (Presented::Once(b""), Some(&own), 0, invalid),
+            (Presented::Twice, Some(&own), 0, invalid),
+            (Presented::Nowhere, Some(&own), 0, missing),
+            (Presented::Nowhere, None, 0, missing),
+            (Presented::InNoForm, Some(&own), 0, missing),
+        ] {
+            let decided = decide_token(presented, &keys, binding, Timestamp(now.0 + days * day));
+            let code = decided.err().and_then(|finding| finding.code());
+            assert_eq!(code, expected, "{presented:?} {binding:?} {days}");
+        }
     }
 }

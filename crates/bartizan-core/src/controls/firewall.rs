@@ -112,11 +112,11 @@ impl Firewall {
         if facts.cookie_bytes > self.max_cookies_bytes {
             return refuse(Code::CookiesTooLarge, b"", "the cookies are longer than the policy allows");
         }
-        if facts.session_copies > 1 {
+        if facts.repeats_own_cookie() {
             return refuse(
                 Code::CookieDuplicate,
                 b"",
-                "our session cookie came twice; one of them was planted",
+                "a cookie of ours came twice; one of them was planted",
             );
         }
         if facts.authorization.is_repeated() {

@@ -6,17 +6,12 @@ use core::time::Duration;
 
 use crate::{
     Entropy, PolicyErrorKind, Query, Timestamp,
+    engine::OwnCookies,
     error::Problems,
     policy::{SameSite, SessionConfig},
     route::Pattern,
     session::{NewSession, SessionId, SessionKey, SessionRecord},
 };
-
-/// The name of the cookie: bound to the host, so that no sibling can plant one (RFC 6265bis §4.1.3).
-const SESSION_COOKIE: &str = "__Host-session";
-
-/// Its name in development where a public origin is plain http and not this machine: browsers would keep no other.
-const INSECURE_SESSION_COOKIE: &str = "session";
 
 /// What holds for sessions.
 #[derive(Clone, Debug)]
@@ -51,9 +46,8 @@ pub(crate) struct HandoffRoute {
 const LONGEST: Duration = Duration::from_hours(365 * 24);
 
 impl Sessions {
-    /// Compiles `[session]`. `secure` is whether clients come by https, or from this machine: then the cookie is bound to
-    /// the host and to https by its name (RFC 6265bis §4.1.3.2).
-    pub(crate) fn compile(config: &SessionConfig, secure: bool, problems: &mut Problems) -> Self {
+    /// Compiles `[session]`; `own` says what our cookies are called.
+    pub(crate) fn compile(config: &SessionConfig, own: OwnCookies, problems: &mut Problems) -> Self {
         let mut span = |key: &str, value: Option<crate::policy::Duration>, default| {
             let value = value.map_or(default, |value| value.0);
             if value < Duration::from_secs(1) || value > LONGEST {
@@ -89,13 +83,13 @@ impl Sessions {
             SameSite::Lax => "Lax",
             SameSite::Strict => "Strict",
         };
-        let secure_attribute = if secure { "; Secure" } else { "" };
+        let secure = if own.is_secure { "; Secure" } else { "" };
         Self {
             idle,
             absolute,
             most: config.max_per_subject,
-            cookie: if secure { SESSION_COOKIE } else { INSECURE_SESSION_COOKIE },
-            attributes: format!("; Path=/{secure_attribute}; HttpOnly; SameSite={same_site}").into(),
+            cookie: own.session,
+            attributes: format!("; Path=/{secure}; HttpOnly; SameSite={same_site}").into(),
             login,
             logout,
         }
@@ -113,7 +107,7 @@ impl Sessions {
         let id = SessionId::new(entropy);
         let record = SessionRecord::new(subject, scopes, now, self.idle, self.absolute);
         BegunSession {
-            query: Query::Begin(NewSession { key: id.key(), record, replaces, most: self.most }),
+            query: Query::Begin(Box::new(NewSession { key: id.key(), record, replaces, most: self.most })),
             cookie: format!("{}={}{}", self.cookie, id.expose(), self.attributes).into(),
         }
     }
@@ -154,7 +148,7 @@ mod tests {
 
     fn sessions(config: &SessionConfig, secure: bool) -> Sessions {
         let mut problems = Problems::default();
-        let sessions = Sessions::compile(config, secure, &mut problems);
+        let sessions = Sessions::compile(config, OwnCookies::new(secure), &mut problems);
         assert_eq!(problems.finish(), Ok([].into()));
         sessions
     }
@@ -166,7 +160,7 @@ mod tests {
         for (config, secure, begins, attributes) in [
             (SessionConfig::default(), true, "__Host-session=", "; Path=/; Secure; HttpOnly; SameSite=Lax"),
             (strict, true, "__Host-session=", "; Path=/; Secure; HttpOnly; SameSite=Strict"),
-            (SessionConfig::default(), false, "session=", "; Path=/; HttpOnly; SameSite=Lax"),
+            (SessionConfig::default(), false, "bartizan-session=", "; Path=/; HttpOnly; SameSite=Lax"),
         ] {
             let sessions = sessions(&config, secure);
             let begun = sessions.begin("alice", vec![], None, Timestamp(0), &mut Sevens);
@@ -222,7 +216,7 @@ mod tests {
             ..SessionConfig::default()
         };
         let mut problems = Problems::default();
-        Sessions::compile(&config, true, &mut problems);
+        Sessions::compile(&config, OwnCookies::new(true), &mut problems);
         let paths: Vec<String> = problems.finish().unwrap_err().into_iter().map(|error| error.path).collect();
         assert_eq!(
             paths,

@@ -2,7 +2,7 @@
 
 use alloc::{borrow::ToOwned as _, boxed::Box, format, string::String, vec::Vec};
 
-use super::{Inner, Modes, Replies, Rules, Vary};
+use super::{Inner, Modes, OwnCookies, Replies, Rules, TokenRules, Vary, store};
 use crate::{
     Deployment, PolicyError, PolicyErrorKind, ResponseHeader,
     controls::{
@@ -24,7 +24,7 @@ use crate::{
     login::LoginGuard,
     origin::{OriginPattern, OriginSet},
     path::Findings,
-    policy::{CorsChoice, CorsConfig, Mode, Policy, RateLimitChoice, RouteOptions, SecretProvider},
+    policy::{CorsChoice, CorsConfig, Mode, Policy, RateLimitChoice, RouteOptions},
     route::Pattern,
 };
 
@@ -72,18 +72,26 @@ pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, V
     let hosts = Hosts::compile(policy, &public, deployment, problems);
     let proxy = policy.proxy.as_ref().map(|config| Proxy::compile(config, problems));
     https_is_reachable(policy, &public, deployment, problems);
-    secrets_are_references(policy, deployment, problems);
+    store::check(policy, problems);
+    store::secrets_are_references(policy, deployment, problems);
     let is_insecure = is_insecure(&public);
-    let sessions = policy.session.as_ref().map(|config| Sessions::compile(config, !is_insecure, problems));
+    let own_cookies = OwnCookies::new(!is_insecure);
+    let sessions = policy.session.as_ref().map(|config| Sessions::compile(config, own_cookies, problems));
     let logins = policy.session.as_ref().and_then(|config| {
         let config = &config.login_protection;
         let mode = config.mode.or(policy.mode).unwrap_or_default();
         LoginGuard::compile(config, mode, policy.rate_limit.store, problems)
     });
-    let owned = sessions.iter().map(|sessions| sessions.cookie_name().into()).collect();
-    let (cookies_over_https, cookies_over_http) = cookie_rules(policy, is_insecure, owned, problems);
+    let owned = super::owned_cookies(own_cookies, configured, deployment.keys.is_some());
+    let (cookies_over_https, cookies_over_http) =
+        cookie_rules(policy, is_insecure, owned.map(Into::into).collect(), problems);
     let ambient_cookies = cookie_names(&policy.csrf.ambient_cookies, "csrf.ambient_cookies", problems);
-    let health = policy.server.health.as_deref().and_then(|path| health(path, problems));
+    let health = policy
+        .server
+        .health
+        .as_deref()
+        .and_then(|path| plain_path("server.health", path, PolicyErrorKind::InvalidHealthPath, problems));
+    let tokens = TokenRules::compile(policy, health.as_deref(), problems);
 
     let vary = Vary::prepare(&mut prepared);
     let replies = Replies::prepare(&firewall, &mut prepared);
@@ -96,6 +104,8 @@ pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, V
         development: deployment.development,
         keys: deployment.keys.clone(),
         jwks: deployment.jwks.clone(),
+        tokens,
+        own_cookies,
         firewall,
         health,
         hosts,
@@ -226,21 +236,6 @@ fn https_is_reachable(
     }
 }
 
-fn secrets_are_references(policy: &Policy, deployment: &Deployment, problems: &mut Problems) {
-    let tls = policy.server.tls.as_ref();
-    for (path, secret) in [
-        ("server.upstream_token", policy.server.upstream_token.as_ref()),
-        ("server.tls.certificate", tls.map(|tls| &tls.certificate)),
-        ("server.tls.key", tls.map(|tls| &tls.key)),
-    ] {
-        if secret.is_some_and(|secret| secret.provider() == SecretProvider::Literal)
-            && !deployment.development
-        {
-            problems.error(path, None, PolicyErrorKind::SecretLiteral);
-        }
-    }
-}
-
 fn cookie_rules(
     policy: &Policy,
     is_insecure: bool,
@@ -273,13 +268,19 @@ fn cookie_names(names: &[String], at: &str, problems: &mut Problems) -> Vec<Stri
     names.to_vec()
 }
 
-fn health(path: &str, problems: &mut Problems) -> Option<alloc::boxed::Box<[u8]>> {
+/// A path that has one reading.
+pub(super) fn plain_path(
+    at: &str,
+    path: &str,
+    fault: PolicyErrorKind,
+    problems: &mut Problems,
+) -> Option<alloc::boxed::Box<[u8]>> {
     let is_plain = path.starts_with('/')
         && path.len() > 1
         && crate::path::scan(path.as_bytes()).is_empty()
         && !path.contains(['%', '?']);
     if !is_plain {
-        problems.error("server.health", Some(path), PolicyErrorKind::InvalidHealthPath);
+        problems.error(at, Some(path), fault);
         return None;
     }
     Some(path.as_bytes().into())
@@ -390,6 +391,7 @@ impl RuleCompiler<'_> {
                 cross_site: options.cross_site.unwrap_or_default(),
                 skip,
                 explicit_only: requirement.is_explicit_only(),
+                one_time: options.one_time.unwrap_or(false),
             },
             challenge: requirement
                 .challenge()

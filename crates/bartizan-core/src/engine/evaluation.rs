@@ -3,11 +3,11 @@
 use alloc::{borrow::Cow, boxed::Box, format, vec::Vec};
 use core::net::IpAddr;
 
-use super::{Engine, Handoff};
+use super::{Engine, Handoff, csrf_token};
 use crate::{
     Answer, Credential, Decision, DenialCode, Entropy, Form, Grant, HeaderPair, Principal, Query, Reason,
     RequestHead, Step, Timestamp, Trace, Verdict,
-    controls::{Finding, cors, csrf, rate_limit::Whom, requirement, session::HandoffRoute},
+    controls::{Finding, cors, rate_limit::Whom, requirement, session::HandoffRoute},
     decision::{Context, Edits, Nonce, Verified},
     facts::{Facts, Names, list},
     forwarding::{self, Forwarded, Way},
@@ -23,11 +23,14 @@ pub struct Evaluation<'e, 'r, H, E, T> {
     pub(super) facts: Facts<'r>,
     pub(super) way: Way<'r>,
     pub(super) now: Timestamp,
-    entropy: E,
+    pub(super) entropy: E,
     pub(super) trace: T,
     pub(super) context: Context,
     pub(super) verified: Option<Box<Verified>>,
-    needs_token: bool,
+    /// Where a CSRF token is required.
+    pub(super) token: Option<Box<csrf_token::Needed>>,
+    /// `cross_site = "anonymous"`: the request comes in without identity.
+    pub(super) is_anonymous: bool,
     handoff: Option<HandoffRoute>,
     stage: Stage,
     /// The answer to what was asked, where it has come.
@@ -47,16 +50,18 @@ enum Stage {
     Credential,
     /// Whose the credential of this kind is that was asked about.
     Answer(CredentialKind, Option<SessionKey>),
-    /// The address was charged for a credential that is not valid.
-    FailureCharged,
     /// The CSRF token.
     Token(Option<CredentialKind>),
+    /// The address was charged for a credential that is not valid.
+    FailureCharged,
     /// Whether to count the principal.
     Principal(Option<CredentialKind>),
     /// What came of counting it.
     PrincipalCounted(Option<CredentialKind>),
     /// What the route requires.
     Requirement(Option<CredentialKind>),
+    /// Whether the token that is good once was used before: last, so that nothing that is refused uses it up.
+    Used,
     /// Nothing: it is decided. What is asked now is a mistake of the surface, and is refused.
     Decided,
 }
@@ -93,7 +98,8 @@ where
             trace,
             context: Context::unknown(),
             verified: None,
-            needs_token: false,
+            token: None,
+            is_anonymous: false,
             handoff: None,
             stage: Stage::Head,
             given: None,
@@ -107,7 +113,8 @@ where
         let inner = &engine.0;
         let trusted = inner.proxy.as_ref().filter(|proxy| proxy.trusts(head.peer));
         let names = Names {
-            session_cookie: inner.sessions.as_ref().map(|sessions| sessions.cookie_name().as_bytes()),
+            session_cookie: inner.configured.session.then_some(inner.own_cookies.session.as_bytes()),
+            tokens: inner.keys.is_some().then(|| inner.own_cookies.of_tokens()),
             ambient_cookies: &inner.ambient_cookies,
             proxy: inner.proxy.as_ref(),
             trusted: trusted.is_some(),
@@ -144,7 +151,7 @@ where
     /// Goes on until it has decided or must ask.
     pub fn step(&mut self) -> Step {
         match self.proceed() {
-            Ok(Some(query)) => Step::Need(query),
+            Ok(Some(question)) => question,
             Ok(None) => Step::Done(Decision::Allow(self.grant())),
             Err(stop) => {
                 self.stage = Stage::Decided;
@@ -159,17 +166,18 @@ where
     }
 
     /// Judges stage by stage, up to the next question or to the end.
-    fn proceed(&mut self) -> Result<Option<Query>, Stop> {
+    fn proceed(&mut self) -> Result<Option<Step>, Stop> {
         if self.stage == Stage::Head {
             self.read();
-            self.needs_token = self.judge_head()?;
+            let needs_token = self.judge_head()?;
+            self.token = needs_token.then(Box::default);
             self.stage = Stage::Address;
         }
         if self.stage == Stage::Address {
             let query = self.count(Whom::Address);
             self.stage = if query.is_some() { Stage::AddressCounted } else { Stage::Credential };
-            if query.is_some() {
-                return Ok(query);
+            if let Some(query) = query {
+                return Ok(Some(Step::Need(query)));
             }
         }
         if self.stage == Stage::AddressCounted {
@@ -177,10 +185,11 @@ where
             self.stage = Stage::Credential;
         }
         if self.stage == Stage::Credential {
-            let (next, query) = self.credential();
-            self.stage = next;
-            if query.is_some() {
-                return Ok(query);
+            if self.asks_for_token() {
+                return Err(self.answer_with_token());
+            }
+            if let Some(query) = self.ask_who() {
+                return Ok(Some(Step::Need(query)));
             }
         }
         if let Stage::Answer(kind, session) = self.stage {
@@ -188,7 +197,7 @@ where
                 Ok(principal) => principal,
                 Err(stop) => {
                     self.stage = Stage::FailureCharged;
-                    return self.charge_failure(&stop).map(Some).ok_or(stop);
+                    return self.charge_failure(&stop).map(|query| Some(Step::Need(query))).ok_or(stop);
                 }
             };
             self.verified = principal.map(|principal| Box::new(Verified { principal, session }));
@@ -198,16 +207,17 @@ where
             return Err(self.failure_charged());
         }
         if let Stage::Token(kind) = self.stage {
-            let (mode, needs_token) = (self.engine.0.modes.csrf, self.needs_token);
-            self.judge("csrf", mode, |_| csrf::decide_token(needs_token))?;
+            if let Some(question) = self.judge_token()? {
+                return Ok(Some(question));
+            }
             self.stage = Stage::Principal(kind);
         }
         if let Stage::Principal(kind) = self.stage {
             let query = self.count(Whom::Principal);
             self.stage =
                 if query.is_some() { Stage::PrincipalCounted(kind) } else { Stage::Requirement(kind) };
-            if query.is_some() {
-                return Ok(query);
+            if let Some(query) = query {
+                return Ok(Some(Step::Need(query)));
             }
         }
         if let Stage::PrincipalCounted(kind) = self.stage {
@@ -215,7 +225,17 @@ where
             self.stage = Stage::Requirement(kind);
         }
         if let Stage::Requirement(kind) = self.stage {
-            self.finish(kind)?;
+            self.require(kind)?;
+            if let Some(query) = self.use_token() {
+                self.stage = Stage::Used;
+                return Ok(Some(Step::Need(query)));
+            }
+            self.stage = Stage::Decided;
+            return Ok(None);
+        }
+        if self.stage == Stage::Used {
+            let answer = self.given.take();
+            self.judge_use(answer.as_ref())?;
             self.stage = Stage::Decided;
             return Ok(None);
         }
@@ -229,6 +249,7 @@ where
             | Stage::Answer(..)
             | Stage::FailureCharged
             | Stage::PrincipalCounted(_)
+            | Stage::Used
                 if self.given.is_none() =>
             {
                 self.given = Some(answer);
@@ -238,8 +259,10 @@ where
     }
 
     /// Answers [`Step::NeedForm`]. A form that was not asked for refuses the request.
-    pub fn supply_form(&mut self, _form: Form) {
-        self.stage = Stage::Decided;
+    pub fn supply_form(&mut self, form: Form) {
+        if !(matches!(self.stage, Stage::Token(_)) && self.take_form(form)) {
+            self.stage = Stage::Decided;
+        }
     }
 
     /// The client's address, after the trusted proxies were asked, which the first step does: for the log, where
@@ -255,23 +278,22 @@ where
 
     /// Asks who this is, or goes on without.
     #[inline]
-    fn credential(&self) -> (Stage, Option<Query>) {
+    fn ask_who(&mut self) -> Option<Query> {
         let requirement = &self.engine.rules(self.context.route).requirement;
-        let anonymous = self.context.edits.ambient_cookies;
-        let found = requirement.credential(&self.facts, self.engine.0.configured, anonymous);
+        let found = requirement.credential(&self.facts, self.engine.0.configured, self.is_anonymous);
         // Whoever signs in or out may have a session, whatever the route requires.
-        let session = self.facts.session.filter(|_| self.handoff.is_some() && !anonymous);
-        match found.or(session.map(|cookie| (CredentialKind::Session, cookie))) {
-            None => (Stage::Token(None), None),
-            Some((kind @ CredentialKind::Session, cookie)) => {
-                let key = SessionKey::of(cookie);
-                (Stage::Answer(kind, Some(key)), Some(Query::Session { key, now: self.now }))
-            }
-            Some((kind, secret)) => {
-                let credential = Credential { kind, secret: secret.into() };
-                (Stage::Answer(kind, None), Some(Query::Principal(credential)))
-            }
+        let session = self.facts.session.filter(|_| self.handoff.is_some() && !self.is_anonymous);
+        let Some((kind, secret)) = found.or(session.map(|cookie| (CredentialKind::Session, cookie))) else {
+            self.stage = Stage::Token(None);
+            return None;
+        };
+        if kind == CredentialKind::Session {
+            let key = SessionKey::of(secret);
+            self.stage = Stage::Answer(kind, Some(key));
+            return Some(Query::Session { key, now: self.now });
         }
+        self.stage = Stage::Answer(kind, None);
+        Some(Query::Principal(Credential { kind, secret: secret.into() }))
     }
 
     /// What the answer about a credential of `kind` means.
@@ -300,9 +322,9 @@ where
         Err(Stop::Refused(Reason::new(code)))
     }
 
-    /// What the route requires of who asks.
+    /// What the route requires.
     #[inline]
-    fn finish(&mut self, kind: Option<CredentialKind>) -> Result<(), Stop> {
+    fn require(&mut self, kind: Option<CredentialKind>) -> Result<(), Stop> {
         let requirement = &self.engine.rules(self.context.route).requirement;
         let principal = self.verified.as_ref().map(|verified| &verified.principal);
         // What a route requires has no mode: a watched door is still a door.
@@ -366,6 +388,7 @@ where
         if rules.headers.has_nonce && self.facts.asks_for_page() {
             self.context.nonce = Some(Nonce::new(&mut self.entropy));
         }
+        self.note_client();
         self.note_edits();
         if let Some(route) = self.handoff {
             let nonce = Nonce::new(&mut self.entropy);
@@ -383,7 +406,7 @@ where
     fn note_edits(&mut self) {
         let engine = self.engine;
         let (configured, facts) = (engine.0.configured, &self.facts);
-        let anonymous = self.context.edits.ambient_cookies;
+        let anonymous = self.is_anonymous;
         let rules = engine.rules(self.context.route);
         let authorization = facts.authorization.value().is_some_and(|value| {
             let consumed = (configured.jwt || configured.api_keys) && requirement::is_bearer(value);
@@ -392,13 +415,14 @@ where
         let connection = if facts.connection_names_more { named_by_connection(facts) } else { Vec::new() };
         let upgrade = facts.upgrade.value().is_some() && !self.context.is_websocket;
         let ambient_cookies = anonymous && facts.has_ambient_cookie;
-        let session_cookie = facts.session_copies > 0;
+        let own_cookies = facts.has_own_cookie();
         self.context.edits = Edits {
             any: facts.has_stripped || authorization || upgrade || ambient_cookies || !connection.is_empty(),
             authorization,
             api_key: configured.api_keys,
             upgrade,
-            session_cookie,
+            csrf_token: facts.has_csrf_token,
+            own_cookies,
             ambient_cookies,
         };
         if !connection.is_empty() {

@@ -8,6 +8,7 @@ use crate::{
     CookieEdit, Denial, Entropy, Grant, Principal, Reason, ResponseHeader, Scheme,
     controls::rate_limit,
     cookie,
+    facts::CSRF_TOKEN,
     forwarding::{is_stripped, same_name},
     session::SessionKey,
 };
@@ -138,13 +139,9 @@ impl RequestEdits<'_> {
             || self.grant.engine.0.proxy.as_ref().is_some_and(|proxy| proxy.names(name))
             || (edits.authorization && is(b"authorization"))
             || (edits.api_key && is(b"x-api-key"))
+            || (edits.csrf_token && is(CSRF_TOKEN))
             || (edits.upgrade && is(b"upgrade"))
             || self.connection().iter().any(|named| is(named)))
-    }
-
-    fn is_session_cookie(&self, name: &[u8]) -> bool {
-        let sessions = self.grant.engine.0.sessions.as_ref();
-        sessions.is_some_and(|sessions| sessions.cookie_name().as_bytes() == name)
     }
 
     /// What `Connection` names beyond the usual.
@@ -152,15 +149,15 @@ impl RequestEdits<'_> {
         self.grant.context.seldom.as_ref().map_or(&[], |seldom| &seldom.connection)
     }
 
-    /// What becomes of a `Cookie` header: our own cookie goes, and on `cross_site = "anonymous"` the login
+    /// What becomes of a `Cookie` header: our own cookies go, and on `cross_site = "anonymous"` the login
     /// cookies of the upstream.
     pub fn cookie(&self, value: &[u8]) -> CookieEdit {
         let edits = &self.grant.context.edits;
-        if !edits.session_cookie && !edits.ambient_cookies {
+        if !edits.own_cookies && !edits.ambient_cookies {
             return CookieEdit::Keep;
         }
         cookie::without(value, |name| {
-            (edits.session_cookie && self.is_session_cookie(name))
+            (edits.own_cookies && self.grant.engine.owns_cookie(name))
                 || (edits.ambient_cookies
                     && self.grant.engine.0.ambient_cookies.iter().any(|ambient| **ambient == *name))
         })

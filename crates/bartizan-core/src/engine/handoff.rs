@@ -119,7 +119,7 @@ impl Grant {
         let (Some(handoff), Some(sessions)) = (self.handoff(), &self.engine.0.sessions) else {
             return Err("the policy lets no session begin or end on this route");
         };
-        let mut ask = |query, then| edits.pending = Some(Box::new(Pending { query: Some(query), then }));
+        let mut ask = |query, then| edits.seldom().pending = Some(Pending { query: Some(query), then });
         match handoff.judge(headers, status)? {
             Handed::Login { subject, scopes } => {
                 let begun = sessions.begin(&subject, scopes, handoff.presented, now, entropy);
@@ -137,17 +137,17 @@ impl Grant {
                     (Logout::Others, key) => ask(Query::End(everywhere(key)?), Then::Nothing),
                 }
             }
-            Handed::LoginFailed { account } => edits.login_failed = Some(account),
+            Handed::LoginFailed { account } => edits.seldom().login_failed = Some(account),
         }
         Ok(())
     }
 
     /// Answers the question of a response. What could not be done is not told as done: the client gets 503.
     pub fn supply(&self, edits: &mut ResponseEdits, answer: &Answer, mut entropy: impl Entropy) {
-        let Some(pending) = edits.pending.take() else { return };
+        let Some(pending) = edits.seldom.as_mut().and_then(|seldom| seldom.pending.take()) else { return };
         if !matches!(answer, Answer::Done) {
             let reason = Reason::new(DenialCode::StoreUnavailable);
-            edits.replacement = Some(Box::new(self.engine.deny(reason, &self.context, &mut entropy)));
+            edits.seldom().replacement = Some(self.engine.deny(reason, &self.context, &mut entropy));
             return;
         }
         match pending.then {

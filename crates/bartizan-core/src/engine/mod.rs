@@ -1,18 +1,25 @@
 //! What runs: built once from a policy, shared by all requests, never changed.
 
 mod build;
+mod csrf_token;
 mod evaluation;
 mod grant;
 mod handoff;
 mod head_controls;
 mod limits;
+mod own_cookies;
 mod respond;
+mod store;
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
+pub(crate) use csrf_token::Client;
 pub use evaluation::Evaluation;
 pub use grant::RequestEdits;
 pub(crate) use handoff::Handoff;
+
+use csrf_token::TokenRules;
+pub(crate) use own_cookies::OwnCookies;
 
 use crate::{
     Clock, Denial, DenialCode, Deployment, Entropy, HeaderPair, NoTrace, PolicyError, PreparedHeader, Reason,
@@ -65,6 +72,8 @@ struct Inner {
     development: bool,
     keys: Option<Keys>,
     jwks: Option<Box<str>>,
+    tokens: TokenRules,
+    own_cookies: OwnCookies,
     firewall: Firewall,
     health: Option<Box<[u8]>>,
     hosts: Hosts,
@@ -90,6 +99,24 @@ struct Inner {
     vary: Vary,
     replies: Replies,
     warnings: Vec<Warning>,
+}
+
+impl Inner {
+    /// The names of the cookies that are ours under this policy.
+    fn owned_cookies(&self) -> impl Iterator<Item = &'static str> {
+        owned_cookies(self.own_cookies, self.configured, self.keys.is_some())
+    }
+}
+
+/// A name is ours where something is made of it: others are the application's to use.
+fn owned_cookies(
+    own: OwnCookies,
+    configured: Configured,
+    has_keys: bool,
+) -> impl Iterator<Item = &'static str> {
+    let session = configured.session.then_some(own.session);
+    let of_tokens = [own.pre_session, own.csrf_token].into_iter().filter(move |_| has_keys);
+    session.into_iter().chain(of_tokens)
 }
 
 /// What each control does with what it finds.
@@ -148,6 +175,7 @@ impl Vary {
 /// The finished headers that only replies of ours have.
 #[derive(Clone, Copy, Debug)]
 struct Replies {
+    data: crate::HeaderId,
     json: crate::HeaderId,
     html: crate::HeaderId,
     text: crate::HeaderId,
@@ -161,6 +189,7 @@ struct Replies {
 impl Replies {
     fn prepare(firewall: &Firewall, prepared: &mut Prepared) -> Self {
         Self {
+            data: prepared.add(ResponseHeader::ContentType, "application/json"),
             json: prepared.add(ResponseHeader::ContentType, problem::JSON),
             html: prepared.add(ResponseHeader::ContentType, problem::HTML),
             text: prepared.add(ResponseHeader::ContentType, "text/plain; charset=utf-8"),
@@ -224,7 +253,8 @@ impl Engine {
         T: Trace,
     {
         // Reading a clock costs, and most policies' decisions do not depend on it.
-        let now = if self.0.configured.any() || self.0.counts { clock.now() } else { Timestamp(0) };
+        let reads_clock = self.0.configured.any() || self.0.keys.is_some() || self.0.counts;
+        let now = if reads_clock { clock.now() } else { Timestamp(0) };
         Evaluation::new(self, head, now, entropy, trace)
     }
 
@@ -294,6 +324,11 @@ impl Engine {
             ("rate_limit", modes.rate_limit),
         ]
         .into_iter()
+    }
+
+    /// Whether a cookie of this name is ours.
+    fn owns_cookie(&self, name: &[u8]) -> bool {
+        self.0.owned_cookies().any(|own| own.as_bytes() == name)
     }
 
     fn rules(&self, route: u16) -> &Rules {

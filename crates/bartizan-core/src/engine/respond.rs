@@ -75,7 +75,7 @@ impl Grant {
         let seen = self.look(head.headers);
         let mut edits = ResponseEdits::default();
         if let Some(denial) = self.judge(&seen, status, &mut edits, &mut entropy) {
-            edits.replacement = Some(Box::new(denial));
+            edits.seldom().replacement = Some(denial);
             return edits;
         }
         let rules = self.engine.rules(self.context.route);
@@ -109,7 +109,7 @@ impl Grant {
         if !seen.handoff.is_empty()
             && let Err(why) = self.hand_off(&seen.handoff, status, clock.now(), &mut entropy, &mut edits)
         {
-            edits.report = Some(Box::new(Reason::with_value(DenialCode::HandoffRefused, why.as_bytes())));
+            edits.seldom().report = Some(Reason::with_value(DenialCode::HandoffRefused, why.as_bytes()));
         }
         edits
     }
@@ -199,7 +199,7 @@ impl Grant {
                     entropy,
                 ));
             }
-            edits.report = Some(Box::new(Reason::new(code)));
+            edits.seldom().report = Some(Reason::new(code));
         }
         // JSON is what an API says on purpose; anything else with a 5xx is a traceback or a server's own page.
         let is_error_text = status >= 500 && !seen.is_json;

@@ -7,6 +7,7 @@
 pub mod document;
 mod limits;
 mod options;
+mod store;
 mod values;
 
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
@@ -25,6 +26,7 @@ pub use options::{
     CorsChoice, CorsConfig, CredentialKind, CrossSite, CspConfig, CspPreset, CsrfChoice, Directives,
     Relaxation, RequireConfig, RouteConfig, RouteOptions,
 };
+pub use store::{StoreConfig, StoreKind, StoreUrl};
 pub use values::{ByteSize, Duration, InvalidValue, SecretProvider, SecretRef};
 
 /// One whole policy, as written.
@@ -78,6 +80,9 @@ pub struct Policy {
     /// Sessions. Writing this table makes `session` a credential that routes can require.
     #[serde(default)]
     pub session: Option<SessionConfig>,
+    /// Where state is kept.
+    #[serde(default)]
+    pub store: Option<StoreConfig>,
     /// Tokens. Writing this table makes `jwt` a credential that routes can require.
     #[serde(default)]
     pub jwt: Option<JwtConfig>,
@@ -272,6 +277,10 @@ pub struct CsrfConfig {
     pub mode: Option<Mode>,
     /// The upstream's cookies that carry a login: a request with one needs proof of where it comes from.
     pub ambient_cookies: Vec<String>,
+    /// The form field that a token may come in where there is no `X-CSRF-Token`; `csrf_token`.
+    pub field: Option<String>,
+    /// A path that answers GET with a token: `/csrf-token`.
+    pub token_path: Option<String>,
 }
 
 /// `[cookies]`

@@ -1,14 +1,8 @@
 //! Scalars of the policy file: durations, sizes, references to secrets.
 
-use alloc::{
-    borrow::{Cow, ToOwned as _},
-    boxed::Box,
-    string::String,
-};
+use alloc::{borrow::ToOwned as _, boxed::Box, string::String};
 use core::fmt;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, de::Visitor};
 use thiserror::Error;
 
 /// A scalar of the policy file that could not be read.
@@ -29,6 +23,16 @@ pub enum InvalidValue {
         "the secret reference `{0}` names nothing: write a reference such as \"env://NAME\" or \"file:///path\""
     )]
     SecretUnnamed(String),
+    /// Not a place where state can be kept.
+    #[error(
+        "`{0}` is not a place to keep state: write \"memory:\", \"sqlite:PATH\", \"postgres://user@host/database\" or \"redis://host:6379/0\", without options"
+    )]
+    StoreUrl(String),
+    /// A password in a store's URL.
+    #[error(
+        "there is a password in this URL: take it out, and write `password = \"env://NAME\"` or `password = \"file:///path\"` beside `url`"
+    )]
+    StorePassword,
 }
 
 /// A span of time, written `"30s"`, `"5m"`, `"12h"`, `"7d"`; `"250ms"` where a fraction of a second matters.
@@ -170,21 +174,21 @@ macro_rules! written_as_string {
     ($type:ident, $expected:literal, $pattern:literal, $description:literal) => {
         impl $type {
             /// What the type is called in serde's data model.
-            pub(super) const NAME: &'static str = stringify!($type);
+            pub(in crate::policy) const NAME: &'static str = stringify!($type);
         }
 
-        impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        impl<'de> ::serde::Deserialize<'de> for $type {
+            fn deserialize<D: ::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 struct Written;
-                impl<'de> Visitor<'de> for Written {
+                impl<'de> ::serde::de::Visitor<'de> for Written {
                     type Value = $type;
-                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    fn expecting(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                         f.write_str($expected)
                     }
-                    fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<$type, D::Error> {
+                    fn visit_newtype_struct<D: ::serde::Deserializer<'de>>(self, inner: D) -> Result<$type, D::Error> {
                         inner.deserialize_str(self)
                     }
-                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$type, E> {
+                    fn visit_str<E: ::serde::de::Error>(self, text: &str) -> Result<$type, E> {
                         $type::parse(text).map_err(E::custom)
                     }
                 }
@@ -193,12 +197,12 @@ macro_rules! written_as_string {
             }
         }
 
-        impl JsonSchema for $type {
-            fn schema_name() -> Cow<'static, str> {
+        impl ::schemars::JsonSchema for $type {
+            fn schema_name() -> ::alloc::borrow::Cow<'static, str> {
                 Self::NAME.into()
             }
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string", "pattern": $pattern, "description": $description })
+            fn json_schema(_: &mut ::schemars::SchemaGenerator) -> ::schemars::Schema {
+                ::schemars::json_schema!({ "type": "string", "pattern": $pattern, "description": $description })
             }
         }
     };
@@ -222,6 +226,8 @@ written_as_string!(
     "^(env|file|aws-sm|gcp-sm|vault)://.+$|\\$\\{env:",
     "A reference to a secret: \"env://NAME\", \"file:///path\". Never the secret itself."
 );
+
+pub(super) use written_as_string;
 
 #[cfg(test)]
 mod tests {

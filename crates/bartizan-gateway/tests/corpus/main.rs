@@ -13,15 +13,18 @@ use std::{
     time::Duration,
 };
 
-use bartizan::{Answers, BoxFuture};
+use bartizan::{Answers, BoxFuture, OsClock};
 use bartizan_core::{
-    Answer, Deployment, Principal, Query,
+    Answer, Clock as _, Deployment, Entropy, Principal, Query, Timestamp,
+    csrf_token::{self, Binding},
+    keys::{Keys, PERIOD},
     limit::Taken,
     policy::{CredentialKind, PolicyInput, load_and_build},
-    session::SessionRecord,
+    session::{SessionKey, SessionRecord},
 };
 use bartizan_corpus::{
-    Case, Corpus, Fault, Handled, Head, Observed, Request, StoreAnswer, Surface, problem_code,
+    Case, Corpus, Fault, Handled, Head, KeyAge, MASTER_KEY, Observed, Owner, Request, StoreAnswer, Surface,
+    Token, problem_code,
 };
 use bartizan_gateway::{Gateway, GatewayConfig};
 
@@ -31,7 +34,8 @@ use crate::{upstream::Upstream, wire::Message};
 fn the_gateway_agrees() {
     let corpus = Corpus::load().unwrap();
     let mut bench = Bench::new();
-    match corpus.check(Surface::Gateway, |case| bench.send(case)) {
+    let mint = |token: Token<'_>| mint(token, OsClock.now());
+    match corpus.check(Surface::Gateway, mint, |case| bench.send(case)) {
         Ok(count) => println!("{count} cases, {} gateways", bench.gateways.len()),
         Err(report) => panic!("{report}"),
     }
@@ -44,7 +48,7 @@ struct Bench {
     /// An address where nobody listens.
     nowhere: SocketAddr,
     store: Arc<CaseStore>,
-    gateways: HashMap<(String, Option<String>, bool), SocketAddr>,
+    gateways: HashMap<(String, Option<String>, bool, bool), SocketAddr>,
 }
 
 impl Bench {
@@ -90,7 +94,7 @@ impl Bench {
 
     fn gateway(&mut self, case: &Case) -> Result<SocketAddr, String> {
         let unreachable = case.response.fault == Some(Fault::Unreachable);
-        let key = (case.policy.clone(), case.profile.clone(), unreachable);
+        let key = (case.policy.clone(), case.profile.clone(), case.has_keys, unreachable);
         if let Some(&address) = self.gateways.get(&key) {
             return Ok(address);
         }
@@ -109,6 +113,7 @@ fn start(case: &Case, upstream: SocketAddr, store: Arc<CaseStore>) -> Result<Soc
     let deployment = Deployment {
         listen: Some(listen),
         development: profile == Some("development"),
+        keys: case.has_keys.then(keys),
         ..Deployment::default()
     };
     let (engine, document) = load_and_build(&input, |_| Ok(deployment)).map_err(|errors| {
@@ -124,6 +129,36 @@ fn start(case: &Case, upstream: SocketAddr, store: Arc<CaseStore>) -> Result<Soc
     let address = gateway.local_addr();
     thread::spawn(move || gateway.run(std::future::pending()));
     Ok(address)
+}
+
+/// The tokens that a case names, by the keys that its deployment has.
+fn mint(token: Token<'_>, now: Timestamp) -> String {
+    let binding = match token.owner {
+        Owner::Session(cookie) => Binding::Session(SessionKey::of(cookie.as_bytes())),
+        Owner::PreSession(cookie) => Binding::pre_session(cookie.as_bytes()).expect("a pre-session's id"),
+    };
+    let period = u64::try_from(PERIOD.as_millis()).unwrap();
+    let made = match token.key {
+        KeyAge::Current => now.0,
+        KeyAge::Previous => now.0 - period,
+        KeyAge::Expired => now.0 - 2 * period,
+        // More than the clock of another node can be ahead.
+        KeyAge::Future => now.0 + 2 * period,
+    };
+    csrf_token::mint(&keys(), &binding, Timestamp(made), &mut Fixed).unwrap()
+}
+
+fn keys() -> Keys {
+    Keys::new(&[MASTER_KEY]).unwrap()
+}
+
+/// A token that is named twice in a case is one.
+struct Fixed;
+
+impl Entropy for Fixed {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        bytes.fill(7);
+    }
 }
 
 fn wire_form(head: &Head) -> Vec<u8> {
@@ -205,6 +240,10 @@ impl Answers for CaseStore {
             }
             (Query::Begin(_) | Query::End(_), Some(StoreAnswer::Principal { .. } | StoreAnswer::Unknown)) => {
                 Answer::Done
+            }
+            (Query::Consume { .. }, _) => {
+                let fresh = current.as_ref().and_then(|current| current.case.fresh);
+                fresh.map_or(Answer::Unavailable, Answer::Fresh)
             }
             (_, Some(StoreAnswer::Unknown)) => Answer::Unknown,
             _ => Answer::Unavailable,

@@ -141,7 +141,7 @@ async fn prune_forgets_only_empty_buckets(place: Arc<dyn Place>) {
         assert!(store.take(*key, quota, minutes, NOW).await.unwrap().allowed);
     }
     let forgotten = |count| if place.forgets_by_itself() { 0..=count } else { count..=count };
-    for (now, count) in [(NOW, 0), (at(10 * MINUTE), 10), (at(10 * MINUTE), 0)] {
+    for (now, count) in [(NOW, 0), (at(10 * MINUTE), 10), (at(10 * MINUTE), 0), (at(11 * MINUTE - 1), 0)] {
         let pruned = store.prune(now).await.unwrap();
         assert!(forgotten(count).contains(&pruned), "{pruned} at {now:?}, not {count}");
     }

@@ -1,6 +1,14 @@
 //! Races: of any number of tasks on two nodes, each sees the steps of the others wholly or not at all.
 
-use std::{pin::pin, sync::Arc, task::Poll, time::Duration};
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    task::Poll,
+    time::Duration,
+};
 
 use bartizan_core::{
     limit::{LimitKey, Quota, RuleId},
@@ -9,7 +17,7 @@ use bartizan_core::{
 
 use super::{
     Place, case_list,
-    given::{HOUR, MINUTE, NOW, SECOND, alive, at, began, key, new, record, token, touched},
+    given::{HOUR, MINUTE, NOW, SECOND, alive, all, at, began, key, new, record, token, touched},
 };
 use crate::{BoxFuture, Store};
 
@@ -21,6 +29,7 @@ case_list![
     a_session_that_ends_is_not_touched_back_to_life,
     touches_that_race_never_go_back_in_time,
     renewals_that_race_end_the_old_session,
+    a_renewal_is_seen_wholly_or_not_at_all,
     what_one_node_does_another_sees,
     calls_that_are_dropped_are_done_wholly_or_not_at_all,
 ];
@@ -132,6 +141,38 @@ async fn renewals_that_race_end_the_old_session(place: Arc<dyn Place>) {
     });
     assert_eq!(ended.await, [0; 10]);
     assert_eq!(alive(&nodes[0], NOW).await, (0..10).collect::<Vec<_>>());
+}
+
+async fn a_renewal_is_seen_wholly_or_not_at_all(place: Arc<dyn Place>) {
+    let [one, two] = two_nodes(&place).await;
+    one.begin(new(0, record("alice"))).await.unwrap();
+    let seen = Arc::new(AtomicU32::new(0));
+    let enough = Arc::clone(&seen);
+    // On a thread of its own, so that the two go on at once also where no step waits.
+    let runtime = tokio::runtime::Handle::current();
+    let renewing = tokio::task::spawn_blocking(move || {
+        let mut number = 0;
+        // Until it was looked at often enough, or whoever looks has seen too much and is gone.
+        while number < 100 || enough.load(Relaxed) < 500 && Arc::strong_count(&enough) > 1 {
+            number += 1;
+            // By turns the old one is replaced, and is one too many.
+            let (replaces, most) =
+                if number % 2 == 0 { (Some(key(number - 1)), None) } else { (None, Some(1)) };
+            let renewed = NewSession { replaces, most, ..new(number, began("alice", at(number))) };
+            runtime.block_on(one.begin(renewed)).unwrap();
+        }
+    });
+    let mut last = 0;
+    while !renewing.is_finished() {
+        for subject in [None, Some("alice")] {
+            let [(_, record)] = &all(&two, subject, at(MINUTE)).await[..] else { panic!("not one session") };
+            assert!(record.created.0 >= last, "it goes back");
+            last = record.created.0;
+        }
+        seen.fetch_add(1, Relaxed);
+        tokio::task::yield_now().await;
+    }
+    renewing.await.unwrap();
 }
 
 async fn what_one_node_does_another_sees(place: Arc<dyn Place>) {

@@ -232,12 +232,17 @@ async fn begin_leaves_other_subjects_alone(place: Arc<dyn Place>) {
 
 /// Whoever sends a step again, because its acknowledgement was lost, does no harm.
 async fn begin_again_writes_the_session_anew(place: Arc<dyn Place>) {
-    let store = store_with(&place, [new(1, record("alice"))]).await;
-    let again = NewSession { most: Some(1), ..new(1, began("bob", at(1))) };
+    let store = store_with(&place, (1..=3).map(|n| new(n, began("alice", at(n))))).await;
+    for number in 1..=3 {
+        let again = NewSession { most: Some(3), ..new(number, began("alice", at(10 - number))) };
+        assert_eq!(store.begin(again).await.unwrap(), 0, "{number}");
+        assert_eq!(alive(&store, at(10)).await, [1, 2, 3]);
+    }
+    let again = NewSession { most: Some(1), ..new(1, began("bob", at(10))) };
     assert_eq!(store.begin(again).await.unwrap(), 0);
-    assert_eq!(all(&store, None, at(1)).await, [(key(1), began("bob", at(1)))]);
-    assert!(all(&store, Some("alice"), at(1)).await.is_empty());
-    assert_eq!(store.end(Ending::AllOf { subject: "alice".into(), except: None }).await.unwrap(), 0);
+    assert_eq!(all(&store, Some("bob"), at(10)).await, [(key(1), began("bob", at(10)))]);
+    assert_eq!(all(&store, Some("alice"), at(10)).await.len(), 2);
+    assert_eq!(store.end(Ending::AllOf { subject: "alice".into(), except: None }).await.unwrap(), 2);
     assert_eq!(store.end(Ending::AllOf { subject: "bob".into(), except: None }).await.unwrap(), 1);
 }
 
@@ -335,7 +340,7 @@ async fn the_engines_questions_are_answered(place: Arc<dyn Place>) {
     let take = Query::Take { key: bucket, quota, cost: 1, store: LimitStore::Shared, now: NOW };
     for (query, expected) in [
         (Query::Session { key: key(1), now: NOW }, Answer::Unknown),
-        (Query::Begin(new(1, record("alice"))), Answer::Done),
+        (Query::Begin(Box::new(new(1, record("alice")))), Answer::Done),
         (Query::Session { key: key(1), now: NOW }, Answer::Session(record("alice"))),
         (Query::End(Ending::One(key(1))), Answer::Done),
         (Query::Session { key: key(1), now: NOW }, Answer::Unknown),

@@ -41,6 +41,8 @@ struct Desk {
     /// own; two subjects of one hash are told apart by these.
     index: BTreeSet<(u64, SessionKey)>,
     hash: RandomState,
+    /// Which bits of the hashes are used: all, but in tests.
+    mask: u64,
     looked: Timestamp,
 }
 
@@ -58,7 +60,8 @@ struct Kept {
 
 impl Sessions {
     pub(super) fn new(limit: usize) -> Self {
-        let desk = Desk { index: BTreeSet::new(), hash: RandomState::new(), looked: Timestamp(0) };
+        let desk =
+            Desk { index: BTreeSet::new(), hash: RandomState::new(), mask: u64::MAX, looked: Timestamp(0) };
         Self { desk: Mutex::new(desk), shards: [const { Mutex::new(Swept::new()) }; SHARDS], limit }
     }
 
@@ -234,19 +237,23 @@ impl<'a> Parts<'a> {
 impl Desk {
     /// The keys of a subject after one, in their order; now and then one of another subject is among them.
     fn keys_of(&self, subject: &str, after: Option<SessionKey>) -> impl Iterator<Item = SessionKey> {
-        let hash = self.hash.hash_one(subject);
+        let hash = self.hash_of(subject);
         let first =
             after.map_or(Included((hash, SessionKey::from_bytes([0; 32]))), |after| Excluded((hash, after)));
         let last = Included((hash, SessionKey::from_bytes([0xff; 32])));
         self.index.range((first, last)).map(|(_, key)| *key)
     }
 
+    fn hash_of(&self, subject: &str) -> u64 {
+        self.hash.hash_one(subject) & self.mask
+    }
+
     fn remember(&mut self, subject: &str, key: SessionKey) {
-        self.index.insert((self.hash.hash_one(subject), key));
+        self.index.insert((self.hash_of(subject), key));
     }
 
     fn forget(&mut self, subject: &str, key: SessionKey) {
-        self.index.remove(&(self.hash.hash_one(subject), key));
+        self.index.remove(&(self.hash_of(subject), key));
     }
 }
 
@@ -276,5 +283,42 @@ impl Kept {
     /// As [`SessionRecord::is_alive`].
     fn is_alive(&self, now: Timestamp) -> bool {
         now < self.expires.min(self.touched.after(Duration::from_millis(self.idle)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subjects_of_one_hash_are_told_apart() {
+        let mut sessions = Sessions::new(100);
+        sessions.desk.get_mut().unwrap().mask = 0;
+        let key = |number: u8| SessionKey::from_bytes([number; 32]);
+        let begin = |number: u8, subject: &str| {
+            let record = SessionRecord {
+                subject: subject.into(),
+                scopes: Vec::new(),
+                created: Timestamp(number.into()),
+                touched: Timestamp(number.into()),
+                idle: Duration::from_secs(1),
+                expires: Timestamp(1000),
+            };
+            sessions.begin(NewSession { key: key(number), record, replaces: None, most: Some(2) }).unwrap()
+        };
+        let keys = |subject| {
+            let page = sessions.page(Some(subject), None, 10, Timestamp(10));
+            page.sessions.into_iter().map(|listed| listed.key).collect::<Vec<_>>()
+        };
+        for (number, subject, ended) in
+            [(1, "alice", 0), (2, "bob", 0), (3, "alice", 0), (4, "bob", 0), (5, "alice", 1), (6, "carol", 0)]
+        {
+            assert_eq!(begin(number, subject), ended, "{number}");
+        }
+        assert_eq!(keys("alice"), [key(3), key(5)]);
+        assert_eq!(keys("bob"), [key(2), key(4)]);
+        assert_eq!(sessions.end(&Ending::AllOf { subject: "bob".into(), except: None }), 2);
+        assert_eq!(keys("alice"), [key(3), key(5)]);
+        assert_eq!(keys("carol"), [key(6)]);
     }
 }

@@ -1,4 +1,4 @@
-//! What a policy's faults and oddities come to.
+//! What is refused and warned of, where it was written.
 
 use super::*;
 use crate::{
@@ -42,6 +42,11 @@ fn a_fault_is_told_once_and_where_it_was_written() {
         ("server.upstream_token = 'hunter2'", &["server.upstream_token policy.secret-literal"]),
         ("headers.hsts = { preload = true, max_age = '1d' }", &["headers.hsts.preload policy.hsts-preload"]),
         ("server.health = '/a/../b'", &["server.health policy.health"]),
+        ("csrf.token_path = 'csrf-token'", &["csrf.token_path policy.token-path"]),
+        ("csrf.token_path = '/a?b'", &["csrf.token_path policy.token-path"]),
+        ("csrf.token_path = '/a'\nserver.health = '/a'", &["csrf.token_path policy.contradiction"]),
+        ("csrf.field = 'csrf token'", &["csrf.field policy.field"]),
+        ("csrf.field = ''", &["csrf.field policy.field"]),
         ("cookies.mode = 'report'", &["cookies.mode policy.mode"]),
         (
             "rate_limit.address = { limit = 0, per = '1s' }\nroute = [{ match = '* /a', rate_limit = { principal = { limit = 1, per = '33d' } } }]",

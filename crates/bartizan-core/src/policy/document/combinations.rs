@@ -25,6 +25,9 @@ const SOUND: &[(&str, &str, &str)] = &[
     ("server.tls", "certificate", "'file:///c'"),
     ("server.tls", "key", "'file:///k'"),
     ("session", "idle", "'30m'"),
+    ("store", "master_key", "'env://KEY'"),
+    ("store", "password", "'env://PASSWORD'"),
+    ("store", "url", "'redis://cache'"),
 ];
 
 /// A line that makes the policy faulty, and what is told of it: path and code. A key without a value is taken out.
@@ -92,6 +95,10 @@ const FAULTS: &[Faulty] = &[
         &[("session.login_protection.account.limit", "policy.value"), ("session.login_protection.adress", "policy.unknown-key"), ("session.login_protection.adress", "policy.wrong-type")]),
     ("session", "idle", "30", &[("session.idle", "policy.wrong-type")]),
     ("session", "idel", "'30'", &[("session.idel", "policy.unknown-key")]),
+    ("store", "url", "'redis://:hunter2@cache'", &[("store.url", "policy.invalid-value")]),
+    ("store", "password", "'hunter2'", &[("store.password", "policy.secret-literal")]),
+    ("store", "previous_master_keys", "['env://OLD', 'hunter2', 3]",
+        &[("store.previous_master_keys[1]", "policy.secret-literal"), ("store.previous_master_keys[2]", "policy.wrong-type")]),
     ("default", "require", "", &[("default.require", "policy.default-require")]),
     ("default", "require", "'sesion'", &[("default.require", "policy.unknown-word")]),
     ("default", "require", "{ scope = 'a' }", &[("default.require", "policy.missing-key")]),
@@ -245,6 +252,12 @@ fn what_follows_from_a_fault_is_no_fault() {
             ("route.1", "csp", "3", &[("route[1].csp", "policy.wrong-type")]),
             ("route.1", "form_action", "[\"'self'\"]", &[]),
         ],
+        &[
+            ("store", "url", "'sqlite:'", &[("store.url", "policy.invalid-value")]),
+            ("store", "master_key", "", &[]),
+            ("store", "previous_master_keys", "['env://OLD']", &[]),
+        ],
+        &[("store", "master_key", "3", &[("store.master_key", "policy.wrong-type")])],
         &[
             ("", "proxy", "3", &[("proxy", "policy.wrong-type")]),
             ("server", "tls", "3", &[("server.tls", "policy.wrong-type")]),

@@ -21,7 +21,7 @@ use super::{
     diagnostic::{Fault, listed},
     tree::{Entry, Node, Path, Segment, Value},
 };
-use crate::policy::SecretRef;
+use crate::policy::{SecretRef, StoreUrl};
 
 /// A fault, and the way to it.
 #[derive(Debug)]
@@ -165,7 +165,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
-        self.0.hidden |= name == SecretRef::NAME;
+        self.0.hidden |= name == SecretRef::NAME || (name == StoreUrl::NAME && self.0.has_password());
         visitor.visit_newtype_struct(self)
     }
 

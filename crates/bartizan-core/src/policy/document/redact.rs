@@ -58,7 +58,18 @@ fn blot_unread(text: &str, lines: &Range<usize>, blots: &mut Vec<Range<usize>>) 
     }
 }
 
-const SECRET_WORDS: [&str; 5] = ["token", "key", "certificate", "secret", "password"];
+const SECRET_WORDS: [&str; 9] = [
+    "token",
+    "key",
+    "certificate",
+    "secret",
+    "password",
+    // A URL may have a password in it.
+    "postgres://",
+    "postgresql://",
+    "redis://",
+    "rediss://",
+];
 
 /// The spans of what must not be shown below `node`.
 fn collect(node: &Node, hidden: bool, blots: &mut Vec<Range<usize>>) {
@@ -87,6 +98,11 @@ mod tests {
             ("[server]\nupstream_token = \"env://T\"\n", "[server]\nupstream_token = \"env://T\"\n"),
             ("[server]\nupstream_token = hunter2\n", "[server]\nupstream_token**********\n"),
             ("[server]\nupstream_token hunter2\nmode = x\n", "[server]\nupstream_token********\nmode = x\n"),
+            ("[store]\nurl = \"redis://:a@b\"\n", "[store]\nurl = **************\n"),
+            ("[store]\nulr = \"redis://:a@b\"\n", "[store]\nulr = **************\n"),
+            ("[store]\nurl = \"redis://b\"\n", "[store]\nurl = \"redis://b\"\n"),
+            ("[store]\nurl = redis://:a@b\n", "[store]\nurl = redis://****\n"),
+            ("[store]\nprevious_master_keys = [\"a\"]\n", "[store]\nprevious_master_keys = [***]\n"),
             ("[server.tls\nkey = \"a\"\n[cors]\n", "[server.tls\nkey******\n[cors]\n"),
             ("[server]\nupstrem_token = \"hünter\"\n", "[server]\nupstrem_token = *********\n"),
             (

@@ -11,7 +11,7 @@ use alloc::{
 };
 use core::{fmt, ops::Range};
 
-use crate::policy::SecretRef;
+use crate::policy::{SecretRef, store};
 
 /// A value, and where it was written.
 ///
@@ -123,6 +123,7 @@ impl Node {
     /// The value as a person may see it; `None` for tables, long arrays of them, and what is hidden.
     pub(super) fn shown(&self) -> Option<String> {
         match &self.value {
+            Value::String(_) if self.hidden && self.has_password() => Some("[hidden]".to_owned()),
             // A reference to a secret may be shown, a secret may not.
             Value::String(text) if self.hidden => Some(
                 SecretRef::parse(text).map_or_else(|_| "[hidden]".to_owned(), |secret| secret.to_string()),
@@ -153,6 +154,11 @@ impl Node {
             }
             Value::Table(_) => return None,
         })
+    }
+
+    /// Whether this is a URL with a password in it.
+    pub(super) fn has_password(&self) -> bool {
+        matches!(&self.value, Value::String(text) if store::has_password(text))
     }
 
     /// The node that `path` leads to.

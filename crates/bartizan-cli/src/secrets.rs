@@ -8,6 +8,8 @@ use std::{
 use bartizan_core::policy::{Policy, SecretProvider, SecretRef};
 use secrecy::SecretString;
 
+use crate::terminal;
+
 /// No secret of a policy is longer; what is, is some other file.
 const LONGEST: usize = 64 << 10;
 
@@ -16,13 +18,24 @@ const LONGEST: usize = 64 << 10;
 pub(crate) struct Secrets {
     /// `server.upstream_token`
     pub(crate) upstream_token: Option<SecretString>,
+    /// `store.password`
+    pub(crate) store_password: Option<SecretString>,
+    /// `store.master_key`
+    pub(crate) master_key: Option<SecretString>,
+    /// `store.previous_master_keys`
+    pub(crate) previous_master_keys: Vec<SecretString>,
 }
 
-/// A secret that cannot be had. Nothing of its value is in it.
+/// Secrets that cannot be had. Nothing of their values is in it.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", list(.0))]
+pub(crate) struct MissingSecrets(Vec<Missing>);
+
+/// A secret that cannot be had.
 #[derive(Debug)]
-pub(crate) struct Missing {
+struct Missing {
     /// Where in the policy: `server.upstream_token`.
-    path: &'static str,
+    path: String,
     /// The reference, as written.
     reference: String,
     why: Why,
@@ -41,19 +54,56 @@ enum Why {
 
 impl Secrets {
     /// Reads all of them, or says all that are missing.
-    pub(super) fn read(policy: &Policy, development: bool) -> Result<Self, Vec<Missing>> {
-        let mut missing = Vec::new();
-        let mut secrets = Self::default();
-        let wanted = [("server.upstream_token", &policy.server.upstream_token, &mut secrets.upstream_token)];
-        for (path, reference, place) in wanted {
-            let Some(reference) = reference else { continue };
-            match read(reference, development) {
-                Ok(secret) => *place = Some(secret),
-                Err(why) => missing.push(Missing { path, reference: reference.to_string(), why }),
-            }
+    pub(crate) fn read(policy: &Policy, development: bool) -> Result<Self, MissingSecrets> {
+        let mut reader = Reader { development, missing: Vec::new() };
+        let mut secrets = Self {
+            upstream_token: reader.read("server.upstream_token", policy.server.upstream_token.as_ref()),
+            ..Self::default()
+        };
+        if let Some(store) = &policy.store {
+            secrets.store_password = reader.read("store.password", store.password.as_ref());
+            secrets.master_key = reader.read("store.master_key", store.master_key.as_ref());
+            let previous = store.previous_master_keys.iter().enumerate().filter_map(|(index, key)| {
+                reader.read(&format!("store.previous_master_keys[{index}]"), Some(key))
+            });
+            secrets.previous_master_keys = previous.collect();
         }
-        if missing.is_empty() { Ok(secrets) } else { Err(missing) }
+        reader.finish(secrets)
     }
+
+    /// Reads `store.password` alone: whoever looks into a store needs no other.
+    pub(crate) fn read_store_password(
+        policy: &Policy,
+        development: bool,
+    ) -> Result<Option<SecretString>, MissingSecrets> {
+        let mut reader = Reader { development, missing: Vec::new() };
+        let reference = policy.store.as_ref().and_then(|store| store.password.as_ref());
+        let password = reader.read("store.password", reference);
+        reader.finish(password)
+    }
+}
+
+/// Reads one after the other, and remembers what is missing.
+struct Reader {
+    development: bool,
+    missing: Vec<Missing>,
+}
+
+impl Reader {
+    fn read(&mut self, path: &str, reference: Option<&SecretRef>) -> Option<SecretString> {
+        let reference = reference?;
+        let missing = |why| Missing { path: path.to_owned(), reference: reference.to_string(), why };
+        read(reference, self.development).map_err(|why| self.missing.push(missing(why))).ok()
+    }
+
+    fn finish<T>(self, secrets: T) -> Result<T, MissingSecrets> {
+        if self.missing.is_empty() { Ok(secrets) } else { Err(MissingSecrets(self.missing)) }
+    }
+}
+
+fn list(missing: &[Missing]) -> String {
+    let lines: Vec<String> = missing.iter().map(ToString::to_string).collect();
+    format!("{} cannot be read:\n  {}", terminal::count(missing.len(), "secret"), lines.join("\n  "))
 }
 
 fn read(reference: &SecretRef, development: bool) -> Result<SecretString, Why> {
@@ -111,6 +161,7 @@ impl fmt::Display for Missing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bartizan_core::policy::{PolicyInput, load};
     use secrecy::ExposeSecret as _;
 
     fn value(reference: &str) -> Result<String, String> {
@@ -123,7 +174,9 @@ mod tests {
         };
         match Secrets::read(&policy, reference == "literal") {
             Ok(secrets) => Ok(secrets.upstream_token.unwrap().expose_secret().to_owned()),
-            Err(missing) => Err(missing.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")),
+            Err(MissingSecrets(missing)) => {
+                Err(missing.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+            }
         }
     }
 
@@ -160,5 +213,25 @@ mod tests {
                 .unwrap_err()
                 .starts_with("server.upstream_token: file:///nonexistent/token: No such file")
         );
+    }
+
+    #[test]
+    fn all_that_are_missing_are_said_together() {
+        let input = PolicyInput {
+            text: "version = 1\nserver.upstream_token = 'env://BARTIZAN_TEST_A'\n[store]\npassword = 'env://BARTIZAN_TEST_B'\n\
+                   master_key = 'env://BARTIZAN_TEST_C'\nprevious_master_keys = ['file:///dev/null', 'env://BARTIZAN_TEST_D']",
+            ..PolicyInput::new("bartizan.toml")
+        };
+        let policy = load(&input).unwrap().policy;
+        let all = "5 secrets cannot be read:
+  server.upstream_token: env://BARTIZAN_TEST_A: the environment variable is not set
+  store.password: env://BARTIZAN_TEST_B: the environment variable is not set
+  store.master_key: env://BARTIZAN_TEST_C: the environment variable is not set
+  store.previous_master_keys[0]: file:///dev/null: the value is empty
+  store.previous_master_keys[1]: env://BARTIZAN_TEST_D: the environment variable is not set";
+        assert_eq!(Secrets::read(&policy, false).unwrap_err().to_string(), all);
+        let one = "1 secret cannot be read:
+  store.password: env://BARTIZAN_TEST_B: the environment variable is not set";
+        assert_eq!(Secrets::read_store_password(&policy, false).unwrap_err().to_string(), one);
     }
 }

@@ -1,0 +1,109 @@
+//! A store whose connections live on one runtime, for whoever asks on others.
+//!
+//! A connection is served by the runtime that it was opened on. The gateway's threads have one each, and end before the
+//! last request is answered; so each question is put as a task of the store's own runtime, and only the answer crosses.
+
+use std::sync::Arc;
+
+use bartizan::{Answers, BoxFuture, Store, StoreError};
+use bartizan_core::{
+    Answer, Query, Timestamp, TokenDigest,
+    limit::{LimitKey, Quota, Taken},
+    session::{Ending, NewSession, SessionKey, SessionRecord},
+};
+use bartizan_store::SessionPage;
+use tokio::{runtime::Handle, task::JoinError};
+
+/// The store, asked at home. A question that is given up is answered all the same, to nobody.
+pub(super) struct AtHome {
+    store: Arc<dyn Store>,
+    home: Handle,
+}
+
+impl AtHome {
+    pub(super) fn of(store: Arc<dyn Store>, home: Handle) -> Arc<dyn Store> {
+        Arc::new(Self { store, home })
+    }
+
+    fn ask<'a, T, F>(
+        &'a self,
+        question: impl FnOnce(Arc<dyn Store>) -> F + Send + 'a,
+    ) -> BoxFuture<'a, Result<T, StoreError>>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        Box::pin(async move {
+            let answer = self.home.spawn(question(Arc::clone(&self.store)));
+            answer.await.unwrap_or_else(|ended| Err(away(ended)))
+        })
+    }
+}
+
+/// The store's runtime has ended, or the store has panicked.
+fn away(ended: JoinError) -> StoreError {
+    StoreError::Unavailable { what: "the store".to_owned(), source: ended.into() }
+}
+
+impl Answers for AtHome {
+    fn answer(&self, query: Query) -> BoxFuture<'_, Answer> {
+        let answer = self.ask(|store| async move { Ok(store.answer(query).await) });
+        Box::pin(async move {
+            answer.await.unwrap_or_else(|error| {
+                tracing::error!(target: "bartizan::store", %error, "the store cannot answer");
+                Answer::Unavailable
+            })
+        })
+    }
+}
+
+impl Store for AtHome {
+    fn session(
+        &self,
+        key: SessionKey,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<SessionRecord>, StoreError>> {
+        self.ask(move |store| async move { store.session(key, now).await })
+    }
+
+    fn begin(&self, new: NewSession) -> BoxFuture<'_, Result<u32, StoreError>> {
+        self.ask(|store| async move { store.begin(new).await })
+    }
+
+    fn end(&self, ending: Ending) -> BoxFuture<'_, Result<u64, StoreError>> {
+        self.ask(|store| async move { store.end(ending).await })
+    }
+
+    fn sessions(
+        &self,
+        subject: Option<Box<str>>,
+        after: Option<SessionKey>,
+        most: u32,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<SessionPage, StoreError>> {
+        self.ask(move |store| async move { store.sessions(subject, after, most, now).await })
+    }
+
+    fn consume(
+        &self,
+        token: TokenDigest,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.ask(move |store| async move { store.consume(token, until, now).await })
+    }
+
+    fn take(
+        &self,
+        key: LimitKey,
+        quota: Quota,
+        cost: u32,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Taken, StoreError>> {
+        self.ask(move |store| async move { store.take(key, quota, cost, now).await })
+    }
+
+    fn prune(&self, now: Timestamp) -> BoxFuture<'_, Result<u64, StoreError>> {
+        self.ask(move |store| async move { store.prune(now).await })
+    }
+}

@@ -1,0 +1,131 @@
+//! A store in Postgres: the nodes of a service share it, and it keeps what it acknowledged through a power cut.
+//!
+//! All SQL is static, and its values are bound. Every method is one statement or one transaction.
+
+mod bigint;
+mod failure;
+mod limits;
+mod options;
+mod pool;
+mod prune;
+mod schema;
+mod sessions;
+mod tokens;
+
+use std::{fmt, sync::Arc};
+
+use bartizan_core::{
+    Answer, Query, Timestamp, TokenDigest,
+    limit::{LimitKey, Quota, Taken},
+    session::{Ending, NewSession, SessionKey, SessionRecord},
+};
+
+use self::pool::Pool;
+use crate::{Answers, BoxFuture, SessionPage, Store, StoreError, answer_by};
+
+pub use self::options::{PostgresOptions, PostgresUrlError};
+
+/// A store in Postgres 13 or later, in a schema of its own, `bartizan`.
+///
+/// A method fails within the [time that the options give](PostgresOptions::timeout): at once where the server refuses
+/// connections, as [`StoreError::Timeout`] where it does not answer. When the server comes back, the store works again.
+/// A step whose connection breaks is done once more on a fresh one. If the first time was done and only its answer lost,
+/// the second errs on the safe side: a token is not fresh, a bucket is taken from twice.
+/// Dropping a method's future while it waits for a connection calls it off; what was begun is finished.
+///
+/// ```no_run
+/// use bartizan_store::{PostgresOptions, PostgresStore};
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = PostgresStore::connect(PostgresOptions::new("postgres://bartizan@db.internal/app")?).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct PostgresStore(Arc<Pool>);
+
+impl PostgresStore {
+    /// Connects, and makes the tables or brings them up to date; of nodes that start at once, one does. The role needs
+    /// `CREATE` on the database, or to own an empty schema `bartizan`.
+    ///
+    /// A schema that a newer version wrote is [`StoreError::Foreign`].
+    pub async fn connect(options: PostgresOptions) -> Result<Self, StoreError> {
+        let pool = Arc::new(Pool::new(options));
+        schema::prepare(&pool).await?;
+        Ok(Self(pool))
+    }
+}
+
+impl Store for PostgresStore {
+    fn session(
+        &self,
+        key: SessionKey,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<SessionRecord>, StoreError>> {
+        Box::pin(self.0.run(move |connection| Box::pin(sessions::find(connection, key, now))))
+    }
+
+    fn begin(&self, new: NewSession) -> BoxFuture<'_, Result<u32, StoreError>> {
+        let new = Arc::new(new);
+        Box::pin(self.0.run(move |connection| {
+            let new = Arc::clone(&new);
+            Box::pin(async move { sessions::begin(connection, &new).await })
+        }))
+    }
+
+    fn end(&self, ending: Ending) -> BoxFuture<'_, Result<u64, StoreError>> {
+        let ending = Arc::new(ending);
+        Box::pin(self.0.run(move |connection| {
+            let ending = Arc::clone(&ending);
+            Box::pin(async move { sessions::end(connection, &ending).await })
+        }))
+    }
+
+    fn sessions(
+        &self,
+        subject: Option<Box<str>>,
+        after: Option<SessionKey>,
+        most: u32,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<SessionPage, StoreError>> {
+        let subject: Option<Arc<str>> = subject.map(Arc::from);
+        Box::pin(self.0.run(move |connection| {
+            let subject = subject.clone();
+            Box::pin(async move { sessions::list(connection, subject.as_deref(), after, most, now).await })
+        }))
+    }
+
+    fn consume(
+        &self,
+        token: TokenDigest,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(self.0.run(move |connection| Box::pin(tokens::consume(connection, token, until, now))))
+    }
+
+    fn take(
+        &self,
+        key: LimitKey,
+        quota: Quota,
+        cost: u32,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Taken, StoreError>> {
+        Box::pin(self.0.run(move |connection| Box::pin(limits::take(connection, key, quota, cost, now))))
+    }
+
+    fn prune(&self, now: Timestamp) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(prune::prune(&self.0, now))
+    }
+}
+
+impl Answers for PostgresStore {
+    fn answer(&self, query: Query) -> BoxFuture<'_, Answer> {
+        Box::pin(answer_by(self, query))
+    }
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PostgresStore({})", self.0.place())
+    }
+}
