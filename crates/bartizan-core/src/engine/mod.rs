@@ -312,6 +312,7 @@ impl Engine {
     /// What each control does, by name, as `serve` and `explain` show it.
     pub fn modes(&self) -> impl Iterator<Item = (&'static str, Mode)> {
         let modes = &self.0.modes;
+        let limits = self.0.counts || modes.rate_limit == Mode::Off;
         [
             ("firewall", modes.firewall),
             ("host", modes.host),
@@ -321,9 +322,10 @@ impl Engine {
             ("websocket", modes.websocket),
             ("isolation", modes.isolation),
             ("cookies", modes.cookies),
-            ("rate_limit", modes.rate_limit),
         ]
         .into_iter()
+        // Where nothing is limited, it is not on.
+        .chain(limits.then_some(("rate_limit", modes.rate_limit)))
     }
 
     /// Whether a cookie of this name is ours.
