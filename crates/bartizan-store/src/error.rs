@@ -41,6 +41,14 @@ pub enum StoreError {
         /// What was found.
         why: String,
     },
+    /// A URL that its driver cannot read.
+    #[error("`store.url = \"{url}\"`: {source}")]
+    Url {
+        /// As it was written; no password is in it.
+        url: String,
+        /// What the driver says.
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// A store that this build does not have.
     #[error(
         "this build keeps no state in {what}: build it with the feature `{feature}`, or name another `store.url`"

@@ -66,7 +66,7 @@ pub use answers::{Answers, BoxFuture, NoStore, answer_by};
 pub use error::StoreError;
 pub use local_limits::WithLocalLimits;
 pub use memory::{MemoryLimits, MemoryStore};
-pub use open::{StoreOptions, open};
+pub use open::{StoreOptions, can_open, open};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresOptions, PostgresStore, PostgresUrlError};
 #[cfg(feature = "sqlite")]

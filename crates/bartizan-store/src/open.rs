@@ -1,17 +1,19 @@
 //! From what a policy says to the store that it names.
 
+#[cfg(feature = "sqlite")]
+use std::path::PathBuf;
 use std::{fmt, sync::Arc};
 
 use bartizan_core::policy::{StoreKind, StoreUrl};
-#[cfg(any(feature = "postgres", feature = "redis"))]
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-#[cfg(any(feature = "postgres", feature = "redis"))]
-use secrecy::ExposeSecret as _;
 use secrecy::SecretString;
 
 #[cfg(feature = "sqlite")]
 use crate::SqliteStore;
 use crate::{MemoryLimits, MemoryStore, Store, StoreError};
+#[cfg(feature = "postgres")]
+use crate::{PostgresOptions, PostgresStore};
+#[cfg(feature = "redis")]
+use crate::{RedisConfig, RedisStore};
 
 /// Which store, and how to get in.
 ///
@@ -40,25 +42,14 @@ impl StoreOptions {
         self.password = Some(password);
         self
     }
-
-    /// The URL as drivers take it, with the password in it.
-    #[cfg(any(feature = "postgres", feature = "redis"))]
-    fn with_password(&self) -> SecretString {
-        let url = self.url.as_str();
-        let (Some(password), Some((scheme, rest))) = (&self.password, url.split_once("://")) else {
-            return url.into();
-        };
-        let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let user = rest[..authority].rfind('@').unwrap_or(0);
-        let password = utf8_percent_encode(password.expose_secret(), NON_ALPHANUMERIC);
-        let host = rest[user..].trim_start_matches('@');
-        format!("{scheme}://{}:{password}@{host}", &rest[..user]).into()
-    }
 }
 
 impl fmt::Debug for StoreOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StoreOptions").field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("StoreOptions")
+            .field("url", &self.url)
+            .field("has_password", &self.password.is_some())
+            .finish_non_exhaustive()
     }
 }
 
@@ -67,27 +58,62 @@ impl fmt::Debug for StoreOptions {
 ///
 /// Only the memory store is always there. A build without the feature of another (`sqlite`, `postgres`, `redis`) says so
 /// with [`StoreError::NotBuilt`].
+#[cfg_attr(
+    not(any(feature = "sqlite", feature = "postgres", feature = "redis")),
+    expect(clippy::unused_async, reason = "only memory needs no waiting")
+)]
 pub async fn open(options: &StoreOptions) -> Result<Arc<dyn Store>, StoreError> {
-    let StoreOptions { url, .. } = options;
-    match url.kind() {
-        StoreKind::Memory => Ok(Arc::new(MemoryStore::new(MemoryLimits::default()))),
+    Ok(match way(options)? {
+        Way::Memory => Arc::new(MemoryStore::new(MemoryLimits::default())),
         #[cfg(feature = "sqlite")]
-        StoreKind::Sqlite => Ok(Arc::new(SqliteStore::open(url.path().unwrap_or_default()).await?)),
+        Way::Sqlite(path) => Arc::new(SqliteStore::open(path).await?),
+        #[cfg(feature = "postgres")]
+        Way::Postgres(options) => Arc::new(PostgresStore::connect(*options).await?),
+        #[cfg(feature = "redis")]
+        Way::Redis(config) => Arc::new(RedisStore::connect(&config).await?),
+    })
+}
+
+/// Whether [`open`] can try, without touching anything: the store is built, and its driver understands the URL.
+pub fn can_open(options: &StoreOptions) -> Result<(), StoreError> {
+    way(options).map(drop)
+}
+
+/// What a store is opened with.
+enum Way {
+    Memory,
+    #[cfg(feature = "sqlite")]
+    Sqlite(PathBuf),
+    #[cfg(feature = "postgres")]
+    Postgres(Box<PostgresOptions>),
+    #[cfg(feature = "redis")]
+    Redis(Box<RedisConfig>),
+}
+
+fn way(options: &StoreOptions) -> Result<Way, StoreError> {
+    let url = &options.url;
+    match url.kind() {
+        StoreKind::Memory => Ok(Way::Memory),
+        #[cfg(feature = "sqlite")]
+        StoreKind::Sqlite => Ok(Way::Sqlite(url.path().unwrap_or_default().into())),
         #[cfg(not(feature = "sqlite"))]
         StoreKind::Sqlite => Err(StoreError::NotBuilt { what: "SQLite", feature: "sqlite" }),
         #[cfg(feature = "postgres")]
         StoreKind::Postgres => {
-            let place = || url.to_string();
-            let postgres = crate::PostgresOptions::new(options.with_password().expose_secret())
-                .map_err(|error| StoreError::Unavailable { what: place(), source: error.into() })?;
-            Ok(Arc::new(crate::PostgresStore::connect(postgres).await?))
+            let postgres = PostgresOptions::new(url.as_str()).map_err(|error| not_a_url(url, error))?;
+            Ok(Way::Postgres(Box::new(match &options.password {
+                Some(password) => postgres.password(password),
+                None => postgres,
+            })))
         }
         #[cfg(not(feature = "postgres"))]
         StoreKind::Postgres => Err(StoreError::NotBuilt { what: "Postgres", feature: "postgres" }),
         #[cfg(feature = "redis")]
         StoreKind::Redis => {
-            let redis = crate::RedisConfig::server(options.with_password());
-            Ok(Arc::new(crate::RedisStore::connect(&redis).await?))
+            let mut redis = RedisConfig::server(url.as_str());
+            redis.password.clone_from(&options.password);
+            redis.check().map_err(|error| not_a_url(url, error))?;
+            Ok(Way::Redis(Box::new(redis)))
         }
         #[cfg(not(feature = "redis"))]
         StoreKind::Redis => Err(StoreError::NotBuilt { what: "Redis", feature: "redis" }),
@@ -98,55 +124,63 @@ pub async fn open(options: &StoreOptions) -> Result<Arc<dyn Store>, StoreError> 
     }
 }
 
+#[cfg(any(feature = "postgres", feature = "redis"))]
+fn not_a_url(url: &StoreUrl, error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    StoreError::Url { url: url.to_string(), source: Box::new(error) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    async fn opened(url: &str) -> Result<Arc<dyn Store>, StoreError> {
-        open(&StoreOptions::new(StoreUrl::parse(url).unwrap())).await
-    }
-
-    #[cfg(any(feature = "postgres", feature = "redis"))]
-    #[test]
-    fn a_password_is_encoded_into_the_url() {
-        for (url, expected) in [
-            ("postgres://app@db.internal/app", "postgres://app:p%40%2F%3Aw@db.internal/app"),
-            ("redis://127.0.0.1:6379/0", "redis://:p%40%2F%3Aw@127.0.0.1:6379/0"),
-            ("redis://user@cache", "redis://user:p%40%2F%3Aw@cache"),
-        ] {
-            let options = StoreOptions::new(StoreUrl::parse(url).unwrap()).password("p@/:w".into());
-            assert_eq!(options.with_password().expose_secret(), expected);
-        }
+    fn options(url: &str) -> StoreOptions {
+        StoreOptions::new(StoreUrl::parse(url).unwrap())
     }
 
     #[tokio::test]
     async fn what_is_built_opens() {
-        assert!(opened("memory:").await.is_ok());
+        assert!(open(&options("memory:")).await.is_ok());
         #[cfg(feature = "sqlite")]
         {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("state.db");
-            assert!(opened(&format!("sqlite:{}", path.display())).await.is_ok());
+            assert!(open(&options(&format!("sqlite:{}", path.display()))).await.is_ok());
             assert!(path.is_file());
         }
     }
 
-    #[tokio::test]
-    async fn what_is_not_built_says_how_to_build_it() {
+    #[test]
+    fn what_is_not_built_says_how_to_build_it() {
         for (url, what, feature, built) in [
             ("sqlite:/nowhere/state.db", "SQLite", "sqlite", cfg!(feature = "sqlite")),
             ("postgres://127.0.0.1:1/app", "Postgres", "postgres", cfg!(feature = "postgres")),
             ("redis://127.0.0.1:1", "Redis", "redis", cfg!(feature = "redis")),
         ] {
-            let error = opened(url).await.err().expect("there is nothing");
-            if built {
-                assert!(!matches!(error, StoreError::NotBuilt { .. }), "{error}");
-            } else {
-                let expected = format!(
-                    "this build keeps no state in {what}: build it with the feature `{feature}`, or name another `store.url`"
-                );
-                assert_eq!(error.to_string(), expected);
-            }
+            let error = can_open(&options(url)).err().map(|error| error.to_string());
+            let expected = format!(
+                "this build keeps no state in {what}: build it with the feature `{feature}`, or name another `store.url`"
+            );
+            assert_eq!(error, (!built).then_some(expected));
+        }
+    }
+
+    #[cfg(all(feature = "postgres", feature = "redis"))]
+    #[test]
+    fn a_url_that_its_driver_cannot_read_is_told_without_connecting() {
+        for (url, expected) in [
+            (
+                "postgres://db.internal/app?sslmode=maybe",
+                "`store.url = \"postgres://db.internal/app?sslmode=maybe\"`: the URL of Postgres cannot be read: unknown \
+                 value \"maybe\" for `ssl_mode`",
+            ),
+            (
+                "redis://db.internal/two",
+                "`store.url = \"redis://db.internal/two\"`: the URL is none of Redis; write \
+                 redis://[[user]:password@]host[:port][/database]: Invalid database number - InvalidClientConfig",
+            ),
+        ] {
+            let with_password = options(url).password("hunter2".into());
+            assert_eq!(can_open(&with_password).unwrap_err().to_string(), expected);
         }
     }
 }

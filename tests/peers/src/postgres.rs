@@ -19,7 +19,6 @@ use crate::{
 };
 
 const ROLE: &str = "bartizan";
-const PASSWORD: &str = "of-the-tests";
 const CERTIFICATE: &str = "certificate.pem";
 
 /// How long initialisation, start and stop may take on a busy machine.
@@ -50,6 +49,9 @@ struct Directory {
 }
 
 impl Postgres {
+    /// The password of the role `bartizan`, a superuser.
+    pub const PASSWORD: &str = "of-the-tests";
+
     /// Starts it on a free port and waits until it takes connections.
     ///
     /// `None` where it is missing and `CI` is not set; a line on standard error says so.
@@ -83,7 +85,7 @@ impl Postgres {
 
     fn initialise(programs: Programs, directory: Directory, settings: &'static [&'static str]) -> Self {
         let password = directory.path().join("password");
-        fs::write(&password, PASSWORD).expect("a file under target/");
+        fs::write(&password, Self::PASSWORD).expect("a file under target/");
         let output = programs
             .command("initdb", directory.path())
             .args(["--pgdata=data", "--auth=scram-sha-256", "--pwfile=password", "--username", ROLE])
@@ -103,7 +105,7 @@ impl Postgres {
 
     /// The URL of a database, with the name and the password of a superuser. `postgres` is always there.
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://{ROLE}:{PASSWORD}@127.0.0.1:{}/{database}", self.port)
+        format!("postgres://{ROLE}:{}@127.0.0.1:{}/{database}", Self::PASSWORD, self.port)
     }
 
     /// Where its files are.

@@ -5,6 +5,7 @@ mod coverage;
 use std::{fmt::Write as _, fs, path::Path};
 
 use bartizan_core::{Warning, policy::Document};
+use bartizan_store::StoreOptions;
 
 use crate::{
     Outcome,
@@ -46,7 +47,8 @@ pub(crate) fn run(arguments: &CheckArguments) -> Result<Outcome, Failure> {
 /// What is right, and probably not meant; and what `serve` of this build will not do.
 fn warnings(policy: &policy::Loaded) -> Vec<Warning> {
     let mut warnings = policy.engine.warnings().to_vec();
-    if policy.document.policy.server.tls.is_some() {
+    let written = &policy.document.policy;
+    if written.server.tls.is_some() {
         warnings.push(Warning {
             path: "server.tls".into(),
             message:
@@ -54,6 +56,11 @@ fn warnings(policy: &policy::Loaded) -> Vec<Warning> {
                       that `proxy.trusted` names"
                     .into(),
         });
+    }
+    let store = written.store_url().map(StoreOptions::new);
+    if let Some(Err(error)) = store.as_ref().map(bartizan_store::can_open) {
+        let message = format!("`serve` of this build does not start with it: {error}");
+        warnings.push(Warning { path: "store.url".into(), message });
     }
     warnings
 }

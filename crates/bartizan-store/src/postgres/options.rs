@@ -2,6 +2,7 @@
 
 use std::{fmt, net::IpAddr, num::NonZeroU32, str::FromStr as _, time::Duration};
 
+use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 /// Where Postgres is, and how it is spoken to. It shows no password.
@@ -95,6 +96,12 @@ impl PostgresOptions {
             timeout: Duration::from_secs(5),
             place,
         })
+    }
+
+    /// The password, where it does not stand in the URL.
+    #[must_use]
+    pub fn password(self, password: &SecretString) -> Self {
+        Self { connect: self.connect.password(password.expose_secret()), ..self }
     }
 
     /// How many connections there are at most; 10 unless it is said. Further requests wait for one.
@@ -213,7 +220,8 @@ mod tests {
     #[test]
     fn nothing_shows_the_password() {
         let options = PostgresOptions::new("postgres://u:hunter2@db/app").unwrap();
-        let options = options.connections(NonZeroU32::MIN).timeout(Duration::ZERO);
+        let options =
+            options.connections(NonZeroU32::MIN).timeout(Duration::ZERO).password(&"hunter2".into());
         assert_eq!(
             format!("{options:?}"),
             "PostgresOptions { place: \"postgres at db:5432\", connections: 1, timeout: 1ms, .. }"

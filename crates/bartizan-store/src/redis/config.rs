@@ -23,6 +23,8 @@ pub struct RedisConfig {
     /// `redis://[[user]:password@]host[:port][/database]`, or `rediss://…` for TLS, or `unix://…`. For a cluster, one
     /// or more of its nodes, with the same user and password; the others are learnt from them.
     pub urls: Vec<SecretString>,
+    /// The password, where it does not stand in the URLs.
+    pub password: Option<SecretString>,
     /// Whether it is a Redis Cluster.
     pub cluster: bool,
     /// What the name of every key begins with: `bartizan`. No braces.
@@ -39,6 +41,11 @@ impl RedisConfig {
         Self::new(vec![url.into()], false)
     }
 
+    /// Whether it can be used, without connecting.
+    pub(crate) fn check(&self) -> Result<(), impl std::error::Error + Send + Sync + 'static> {
+        Opener::new(self).map(drop)
+    }
+
     /// A cluster, by some of its nodes.
     pub fn cluster<U: Into<SecretString>>(urls: impl IntoIterator<Item = U>) -> Self {
         Self::new(urls.into_iter().map(Into::into).collect(), true)
@@ -47,6 +54,7 @@ impl RedisConfig {
     fn new(urls: Vec<SecretString>, cluster: bool) -> Self {
         Self {
             urls,
+            password: None,
             cluster,
             prefix: "bartizan".to_owned(),
             timeout: Duration::from_secs(2),
@@ -132,7 +140,12 @@ fn nodes(config: &RedisConfig) -> Result<Vec<ConnectionInfo>, ConfigError> {
     if config.urls.is_empty() {
         return Err(ConfigError::NoUrl);
     }
-    let nodes = config.urls.iter().map(|url| url.expose_secret().into_connection_info());
+    let nodes = config.urls.iter().map(|url| {
+        let node = url.expose_secret().into_connection_info()?;
+        let Some(password) = &config.password else { return Ok(node) };
+        let settings = node.redis_settings().clone().set_password(password.expose_secret());
+        Ok(node.set_redis_settings(settings))
+    });
     nodes.collect::<Result<_, _>>().map_err(ConfigError::Url)
 }
 
@@ -147,6 +160,17 @@ fn trust_aws_lc() {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_can_stand_apart() {
+        let mut config = RedisConfig::server("redis://alice@db/2");
+        config.password = Some("hünter:2/@".into());
+        assert!(!format!("{config:?}").contains("nter"));
+        let nodes = nodes(&config).unwrap();
+        let settings = nodes[0].redis_settings();
+        assert_eq!((settings.username(), settings.password()), (Some("alice"), Some("hünter:2/@")));
+        assert_eq!(settings.db(), 2);
+    }
 
     #[test]
     fn what_cannot_be_is_said_and_no_password_with_it() {

@@ -52,7 +52,7 @@ pub(super) async fn open(path: &Path, timeout: Duration) -> Result<(Writer, Sqli
         .idle_timeout(None)
         .max_lifetime(None)
         .connect_lazy_with(options.clone().pragma("query_only", "ON"));
-    Ok((Writer::spawn(connection, options), readers))
+    Ok((Writer::spawn(connection, options, readers.clone()), readers))
 }
 
 #[derive(Debug, thiserror::Error)]

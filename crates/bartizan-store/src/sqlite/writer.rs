@@ -3,7 +3,9 @@
 
 use std::{io, sync::Arc};
 
-use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{
+    ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool, sqlite::SqliteConnectOptions,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use super::failure::Failure;
@@ -31,10 +33,23 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Writes by `connection`, and by another one where that fails.
-    pub(super) fn spawn(connection: SqliteConnection, options: SqliteConnectOptions) -> Self {
+    /// Writes by `connection`, and by another one where that fails. When nobody holds the store any more, closes the
+    /// `readers` first and itself last.
+    pub(super) fn spawn(
+        connection: SqliteConnection,
+        options: SqliteConnectOptions,
+        readers: SqlitePool,
+    ) -> Self {
         let (jobs, waiting) = mpsc::channel(WAITING);
-        tokio::spawn(write(connection, options, waiting));
+        tokio::spawn(async move {
+            let connection = write(connection, options, waiting).await;
+            readers.close().await;
+            if let Some(connection) = connection {
+                // The last one of all processes writes the log into the file, and removes it. Where it fails, whoever
+                // opens the file next does.
+                let _ = connection.close().await;
+            }
+        });
         Self { jobs }
     }
 
@@ -87,7 +102,7 @@ async fn write(
     connection: SqliteConnection,
     options: SqliteConnectOptions,
     mut waiting: mpsc::Receiver<Box<dyn Job>>,
-) {
+) -> Option<SqliteConnection> {
     let mut connection = Some(connection);
     let mut jobs = Vec::with_capacity(TOGETHER);
     while waiting.recv_many(&mut jobs, TOGETHER).await > 0 {
@@ -104,10 +119,7 @@ async fn write(
             job.acknowledge(outcome);
         }
     }
-    if let Some(connection) = connection {
-        // Writes the log into the file. Where it fails, whoever opens it next does.
-        let _ = connection.close().await;
-    }
+    connection
 }
 
 /// Does the jobs in one transaction. After a failure the connection is dropped, and its transaction with it.

@@ -1,0 +1,304 @@
+//! Sessions of two gateways that share a store: begun by hand-off on one, used on the other, listed and ended by command.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    net::TcpListener,
+    process::{Command, Output},
+    thread,
+    time::{Duration, Instant},
+};
+
+use bartizan_peers::{Gateway, HttpRequest, HttpResponse, Postgres, Redis, until};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// An application that takes everybody's word: `POST /login/NAME` signs NAME in, `POST /logout` signs out.
+fn application() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            thread::spawn(move || {
+                let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
+                let target = lines.next().unwrap_or_default();
+                let mut nonce = String::new();
+                for line in lines.take_while(|line| !line.is_empty()) {
+                    if let Some((name, value)) = line.split_once(": ")
+                        && name.eq_ignore_ascii_case("bartizan-handoff")
+                    {
+                        value.clone_into(&mut nonce);
+                    }
+                }
+                let path = target.split(' ').nth(1).unwrap_or_default();
+                let handoff = match path.strip_prefix("/login/") {
+                    Some(name) => format!("Bartizan-Login: {nonce} {name}; scope=\"orders\"\r\n"),
+                    None if path == "/logout" => format!("Bartizan-Logout: {nonce} current\r\n"),
+                    None => String::new(),
+                };
+                let _ = write!(
+                    &stream,
+                    "HTTP/1.1 200 OK\r\n{handoff}content-length: 2\r\nconnection: close\r\n\r\nok"
+                );
+            });
+        }
+    });
+    url
+}
+
+/// A service: its policy, and the application behind it.
+struct Service {
+    folder: TempDir,
+    policy: String,
+    upstream: String,
+}
+
+impl Service {
+    /// With these lines of `[store]`; `{folder}` in them is a folder of its own.
+    fn new(store: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("key"), "a master key that all nodes know\n").unwrap();
+        let policy = format!(
+            "version = 1\n[session]\nhandoff = {{ login = [\"POST /login/{{name}}\"], logout = [\"POST /logout\"] }}\n\
+             [default]\nrequire = \"session\"\n[[route]]\nmatch = \"* /login/**\"\nrequire = \"nothing\"\n[store]\n{}\n",
+            store.replace("{folder}", folder.path().to_str().unwrap())
+        );
+        fs::write(folder.path().join("bartizan.toml"), &policy).unwrap();
+        Self { folder, policy, upstream: application() }
+    }
+
+    fn node(&self) -> Gateway {
+        Gateway::start(&self.policy, &self.upstream)
+    }
+
+    /// Runs `bartizan` with its policy.
+    fn command(&self, arguments: &[&str]) -> Run {
+        let output = Command::new(Gateway::binary()).args(arguments).current_dir(self.folder.path()).output();
+        output.unwrap().into()
+    }
+
+    /// The sessions that `bartizan session list` tells of, with further arguments.
+    fn listed(&self, arguments: &[&str]) -> Vec<Value> {
+        let run = self.command(&[&["session", "list"], arguments].concat());
+        assert_eq!(run.code, 0, "{run:?}");
+        run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+/// What a command did.
+#[derive(Debug)]
+struct Run {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl From<Output> for Run {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+/// Signs in, and gives back the cookie.
+async fn login(node: &Gateway, name: &str) -> String {
+    let response = HttpRequest::post(&node.url(&format!("/login/{name}"))).send().await;
+    assert_eq!(response.status, 200, "{response:?}");
+    let cookie = response.header("set-cookie").split(';').next().unwrap().to_owned();
+    assert!(cookie.starts_with("__Host-session="), "{response:?}");
+    cookie
+}
+
+async fn ask(node: &Gateway, cookie: &str) -> HttpResponse {
+    HttpRequest::get(&node.url("/orders")).header("cookie", cookie).send().await
+}
+
+/// Ends a gateway as service managers do, and waits until it has ended.
+fn stop(mut node: Gateway) {
+    node.terminate();
+    let status = until("the gateway to end", PATIENCE, || node.exited());
+    assert!(status.success(), "{status}:\n{}", node.log());
+}
+
+fn text<'v>(session: &'v Value, key: &str) -> &'v str {
+    session[key].as_str().unwrap()
+}
+
+/// The whole life of sessions, on two nodes.
+async fn sessions_are_shared(service: &Service) {
+    let (one, other) = (service.node(), service.node());
+    assert_eq!(service.listed(&[]), [Value::Null; 0]);
+    let refused = HttpRequest::get(&one.url("/orders")).send().await;
+    assert_eq!((refused.status, &*refused.denial()), (401, "auth.required"));
+
+    // Begun on one, used on both.
+    let alice = login(&one, "alice").await;
+    let bob = login(&other, "bob").await;
+    for node in [&one, &other] {
+        for cookie in [&alice, &bob] {
+            assert_eq!(ask(node, cookie).await.text(), "ok");
+        }
+    }
+
+    // Listed, without what would let anybody in.
+    let listed = service.listed(&["--subject", "alice"]);
+    assert_eq!(listed.len(), 1, "{listed:?}");
+    let session = &listed[0];
+    assert_eq!((text(session, "subject"), &session["scopes"][0]), ("alice", &"orders".into()));
+    let key = text(session, "key");
+    assert_eq!(key.len(), 64);
+    assert!(!format!("{listed:?}").contains(alice.split_once('=').unwrap().1));
+    assert_eq!(ask(&one, &format!("__Host-session={key}")).await.status, 401, "a key is no id");
+    let mut subjects: Vec<_> =
+        service.listed(&["--json"]).iter().map(|session| text(session, "subject").to_owned()).collect();
+    subjects.sort();
+    assert_eq!(subjects, ["alice", "bob"]);
+
+    // They survive a restart of the gateways.
+    stop(one);
+    stop(other);
+    let (one, other) = (service.node(), service.node());
+    assert_eq!(ask(&one, &alice).await.status, 200);
+
+    // Ended from outside, refused on both.
+    let unasked = service.command(&["session", "revoke", key]);
+    assert_eq!((unasked.code, &*unasked.stdout), (1, ""), "{unasked:?}");
+    assert!(unasked.stderr.contains("standard input is not a terminal"), "{unasked:?}");
+    assert_eq!(ask(&one, &alice).await.status, 200);
+    let revoked = service.command(&["session", "revoke", &key[..16], "--yes"]);
+    assert_eq!((revoked.code, &*revoked.stdout), (0, "1 session ended\n"), "{revoked:?}");
+    for node in [&one, &other] {
+        let response = ask(node, &alice).await;
+        assert_eq!((response.status, &*response.denial()), (401, "auth.invalid"));
+        assert_eq!(ask(node, &bob).await.status, 200);
+    }
+    let again = service.command(&["session", "revoke", &key[..16], "--yes"]);
+    assert_eq!((again.code, &*again.stdout), (1, ""), "{again:?}");
+    assert!(again.stderr.contains("no session that is alive has a key that begins with"), "{again:?}");
+
+    // All of a subject but one.
+    let here = login(&other, "bob").await;
+    let newest = service
+        .listed(&["--subject", "bob"])
+        .into_iter()
+        .max_by_key(|session| text(session, "since").to_owned());
+    let stays = text(newest.as_ref().unwrap(), "key").to_owned();
+    let everywhere_else = ["session", "revoke", "--subject", "bob", "--except", &stays, "--yes"];
+    let carol = login(&one, "carol").await;
+    let carols = service.listed(&["--subject", "carol"]);
+    let mistaken = service.command(&[
+        "session",
+        "revoke",
+        "--subject",
+        "bob",
+        "--except",
+        text(&carols[0], "key"),
+        "--yes",
+    ]);
+    assert!(mistaken.code == 1 && mistaken.stderr.contains("is of carol, not of bob"), "{mistaken:?}");
+    assert_eq!(service.command(&everywhere_else).stdout, "1 session ended\n");
+    assert_eq!(ask(&one, &bob).await.status, 401);
+    assert_eq!(ask(&one, &here).await.status, 200);
+    let nothing = service.command(&everywhere_else);
+    assert_eq!((nothing.code, nothing.stdout.contains("nothing to end")), (0, true), "{nothing:?}");
+
+    // Signed out on one, refused on the other.
+    let logout =
+        HttpRequest::post(&one.url("/logout")).header("cookie", &carol).header("origin", &one.url(""));
+    let logout = logout.send().await;
+    assert!(logout.header("set-cookie").starts_with("__Host-session=; Max-Age=0"), "{logout:?}");
+    assert_eq!(ask(&other, &carol).await.status, 401);
+    stop(one);
+    stop(other);
+}
+
+/// With the server away nobody is let in, nothing is forgotten, and it goes on by itself.
+async fn an_outage_is_survived(service: &Service, mut is_up: impl FnMut(bool)) {
+    let node = service.node();
+    let alice = login(&node, "alice").await;
+    is_up(false);
+    let response = ask(&node, &alice).await;
+    assert_eq!((response.status, &*response.denial()), (503, "store.unavailable"));
+    assert_eq!(response.header("retry-after"), "5");
+    let response = HttpRequest::post(&node.url("/login/bob")).send().await;
+    assert_eq!((response.status, response.header("set-cookie")), (503, ""), "{response:?}");
+
+    let began = Instant::now();
+    let refused = service.command(&["serve", "--upstream", &service.upstream, "--listen", "127.0.0.1:0"]);
+    assert_eq!((refused.code, &*refused.stdout), (1, ""), "{refused:?}");
+    assert!(refused.stderr.starts_with("error: the store cannot be opened: "), "{refused:?}");
+    assert!(refused.stderr.contains("\n  help: does it run there (`store.url = "), "{refused:?}");
+    let listed = service.command(&["session", "list"]);
+    assert_eq!((listed.code, &*listed.stdout), (1, ""), "{listed:?}");
+    assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
+
+    is_up(true);
+    let deadline = Instant::now() + PATIENCE;
+    while ask(&node, &alice).await.status != 200 {
+        assert!(Instant::now() < deadline, "it does not recover:\n{}", node.log());
+    }
+    assert!(node.log().contains("the store cannot answer"), "{}", node.log());
+    stop(node);
+}
+
+#[tokio::test]
+async fn two_gateways_share_a_sqlite_file() {
+    let service = Service::new("url = \"sqlite:{folder}/state.db\"");
+    sessions_are_shared(&service).await;
+    let mut left: Vec<_> = fs::read_dir(service.folder.path())
+        .unwrap()
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
+    left.sort();
+    assert_eq!(
+        left,
+        ["bartizan.toml", "key", "state.db", "state.db.key"],
+        "closed, and nothing else is left behind"
+    );
+    let state = fs::read(service.folder.path().join("state.db")).unwrap();
+    assert!(!state.windows(7).any(|window| window == b"__Host-"));
+}
+
+#[tokio::test]
+async fn two_gateways_share_a_postgres() {
+    let Some(mut postgres) = Postgres::start() else { return };
+    let service = Service::new(&format!(
+        "url = \"postgres://bartizan@127.0.0.1:{}/postgres\"\npassword = \"file://{{folder}}/password\"\n\
+         master_key = \"file://{{folder}}/key\"",
+        postgres.port()
+    ));
+    let password = service.folder.path().join("password");
+    fs::write(&password, Postgres::PASSWORD).unwrap();
+    sessions_are_shared(&service).await;
+    an_outage_is_survived(&service, |up| if up { postgres.start_again() } else { postgres.kill() }).await;
+
+    fs::write(&password, "wrong").unwrap();
+    let refused = service.command(&["session", "list"]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("password authentication failed"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn two_gateways_share_a_redis() {
+    let arguments = ["--requirepass", "of-the-tests", "--appendonly", "yes"];
+    let Some(mut redis) = Redis::start_with(&arguments) else { return };
+    let service = Service::new(&format!(
+        "url = \"redis://127.0.0.1:{}/0\"\npassword = \"file://{{folder}}/password\"\n\
+         master_key = \"file://{{folder}}/key\"",
+        redis.port()
+    ));
+    let password = service.folder.path().join("password");
+    fs::write(&password, "of-the-tests\n").unwrap();
+    sessions_are_shared(&service).await;
+    an_outage_is_survived(&service, |up| if up { redis.start_again() } else { redis.kill() }).await;
+
+    fs::write(&password, "wrong").unwrap();
+    let refused = service.command(&["session", "list"]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("Password authentication failed"), "{refused:?}");
+}
