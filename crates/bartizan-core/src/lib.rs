@@ -22,6 +22,7 @@ mod forwarding;
 pub mod headers;
 pub mod keys;
 pub mod limit;
+pub mod login;
 mod origin;
 mod path;
 pub mod policy;

@@ -42,6 +42,14 @@ impl Quota {
         (u128::from(whole) <= LONGEST.as_micros()).then_some(Self { burst, interval })
     }
 
+    /// The same with room for so many more at once; less where that is more than a bucket holds.
+    pub(crate) fn with_room_for(self, more: u32) -> Self {
+        let most = u64::try_from(LONGEST.as_micros()).unwrap_or(u64::MAX) / self.interval;
+        let burst = self.burst.saturating_add(more);
+        let most = u32::try_from(most).ok().and_then(NonZeroU32::new).unwrap_or(burst);
+        Self { burst: burst.min(most), ..self }
+    }
+
     /// How many may come at once.
     pub const fn burst(self) -> u32 {
         self.burst.get()

@@ -90,6 +90,7 @@ pub(crate) fn scan(path: &[u8]) -> Findings {
 }
 
 /// Whether a path is words between single slashes, as nearly every path is: words have nothing to find.
+#[inline]
 fn is_words(path: &[u8]) -> bool {
     let mut rest = path.iter();
     while let Some(&byte) = rest.find(|byte| CLASS.get(usize::from(**byte)) != Some(&0)) {

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use bartizan::{Answers, NoStore};
+use bartizan::{Answers, NoStore, WithLocalLimits};
 use bartizan_core::{Engine, keys::Keys, policy};
 use secrecy::SecretString;
 
@@ -65,7 +65,7 @@ impl GatewayConfig {
         );
         Ok(Self {
             engine,
-            store: Arc::new(NoStore),
+            store: Arc::new(WithLocalLimits::new(NoStore)),
             listen: Self::listen_address(policy)?,
             upstream: Address::parse(upstream)?,
             upstream_token: None,
@@ -87,10 +87,11 @@ impl GatewayConfig {
             .ok_or_else(|| GatewayError::ListenInvalid(text.clone()))
     }
 
-    /// Who answers the engine's queries.
+    /// Who answers the engine's queries. Rate limits are counted in this process without it, and with it while it
+    /// [is away](WithLocalLimits).
     #[must_use]
     pub fn store(mut self, store: Arc<dyn Answers>) -> Self {
-        self.store = store;
+        self.store = Arc::new(WithLocalLimits::new(store));
         self
     }
 

@@ -15,7 +15,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    Answers, NoStore,
+    Answers, NoStore, WithLocalLimits,
     body::{AnyBodies, BoxError, RequestBodies, ResponseBodies},
     connection,
     future::ResponseFuture,
@@ -88,16 +88,17 @@ impl<B> BartizanLayer<B> {
             engine,
             prepared,
             finished: Arc::default(),
-            store: Arc::new(NoStore),
+            store: Arc::new(WithLocalLimits::new(NoStore)),
             scheme: Scheme::Http,
         };
         Self { shared: Arc::new(shared), bodies: PhantomData }
     }
 
-    /// Who answers for credentials. Without it no credential can be checked, and what needs one stays closed.
+    /// Who answers for credentials. Without it no credential can be checked, and what needs one stays closed. Rate limits
+    /// are counted in this process without it, and with it while it [is away](WithLocalLimits).
     #[must_use]
     pub fn store(mut self, store: impl Answers) -> Self {
-        Arc::make_mut(&mut self.shared).store = Arc::new(store);
+        Arc::make_mut(&mut self.shared).store = Arc::new(WithLocalLimits::new(store));
         self
     }
 

@@ -33,7 +33,7 @@ pub use bartizan_core::{
     Answer, Credential, Decision, Denial, DenialCode, Deployment, Engine, Grant, PolicyError, Principal,
     Query, Reason, RequestId, Scheme, Warning, limit, policy, session,
 };
-pub use bartizan_store::{Answers, BoxFuture, NoStore, Store, StoreError};
+pub use bartizan_store::{Answers, BoxFuture, NoStore, Store, StoreError, WithLocalLimits};
 #[cfg(feature = "axum")]
 pub use body::AxumBodies;
 pub use body::{AnyBodies, BodyTooLarge, BoxError, RequestBodies, RequestBody, ResponseBodies, ResponseBody};

@@ -188,19 +188,21 @@ impl Outbox {
 
 impl Handle {
     /// For a request that was let through, before its cookies are taken out; `None` where the policy has no sessions.
+    #[inline]
     pub(crate) fn new(grant: &Grant, store: &Arc<dyn Answers>, headers: &HeaderMap) -> Option<Arc<Self>> {
+        grant.engine().has_sessions().then(|| Self::of(grant, store, headers))
+    }
+
+    fn of(grant: &Grant, store: &Arc<dyn Answers>, headers: &HeaderMap) -> Arc<Self> {
         let engine = grant.engine();
-        if !engine.has_sessions() {
-            return None;
-        }
         let lines = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
         let presented = grant.session().or_else(|| engine.session_of(lines));
-        Some(Arc::new(Self {
+        Arc::new(Self {
             engine: engine.clone(),
             store: Arc::clone(store),
             verified: grant.session().and(grant.principal().cloned()),
             outbox: Mutex::new(Outbox { presented, ..Outbox::default() }),
-        }))
+        })
     }
 
     fn outbox(&self) -> std::sync::MutexGuard<'_, Outbox> {

@@ -11,6 +11,9 @@ use crate::{
     policy::{CrossSite, CsrfChoice},
 };
 
+/// Why a request of a method that changes nothing is let through.
+pub(crate) const SAFE: &str = "the method is safe";
+
 /// What a route says about CSRF.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Csrf {
@@ -43,7 +46,7 @@ impl Csrf {
             |finding| Origins { finding, anonymous: false, needs_token: false, read_fetch_site: false };
         // Tier 1: these methods change nothing; WebSocket handshakes are judged on their own.
         if facts.is_safe() {
-            return outcome(Finding::Skip("the method is safe"));
+            return outcome(Finding::Skip(SAFE));
         }
         if self.skip {
             return outcome(Finding::Skip("dangerously_skip_csrf is set on this route"));

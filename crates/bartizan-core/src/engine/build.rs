@@ -21,6 +21,7 @@ use crate::{
         prepared::Prepared,
         table::{Common, Table},
     },
+    login::LoginGuard,
     origin::{OriginPattern, OriginSet},
     path::Findings,
     policy::{CorsChoice, CorsConfig, Mode, Policy, RateLimitChoice, RouteOptions},
@@ -76,6 +77,11 @@ pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, V
     let is_insecure = is_insecure(&public);
     let own_cookies = OwnCookies::new(!is_insecure);
     let sessions = policy.session.as_ref().map(|config| Sessions::compile(config, own_cookies, problems));
+    let logins = policy.session.as_ref().and_then(|config| {
+        let config = &config.login_protection;
+        let mode = config.mode.or(policy.mode).unwrap_or_default();
+        LoginGuard::compile(config, mode, policy.rate_limit.store, problems)
+    });
     let owned = super::owned_cookies(own_cookies, configured, deployment.keys.is_some());
     let (cookies_over_https, cookies_over_http) =
         cookie_rules(policy, is_insecure, owned.map(Into::into).collect(), problems);
@@ -108,6 +114,7 @@ pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, V
         sharing,
         configured,
         sessions,
+        logins,
         counts,
         failure_cost: policy.rate_limit.failure_cost.unwrap_or(5).into(),
         ambient_cookies: ambient_cookies.into_iter().map(|name| name.into_bytes().into()).collect(),

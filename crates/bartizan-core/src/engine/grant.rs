@@ -1,11 +1,13 @@
 //! A request that may go on: what goes with it, and what is taken from it.
 
-use alloc::boxed::Box;
-use core::net::IpAddr;
+use alloc::{boxed::Box, format};
+use core::{net::IpAddr, time::Duration};
 
 use super::{Engine, handoff::Handoff};
 use crate::{
-    CookieEdit, Denial, Entropy, Grant, Principal, Reason, Scheme, cookie,
+    CookieEdit, Denial, Entropy, Grant, Principal, Reason, ResponseHeader, Scheme,
+    controls::rate_limit,
+    cookie,
     facts::CSRF_TOKEN,
     forwarding::{is_stripped, same_name},
     session::SessionKey,
@@ -93,6 +95,14 @@ impl Grant {
     /// A refusal after all: the body is too large, the upstream is gone, the handler panicked.
     pub fn fail(&self, reason: Reason, entropy: impl Entropy) -> Denial {
         self.engine.deny(reason, &self.context, entropy)
+    }
+
+    /// The same where the client is told when to come again: [too many logins have failed](crate::login::LoginGuard).
+    pub fn fail_until(&self, reason: Reason, retry_after: Duration, entropy: impl Entropy) -> Denial {
+        let mut denial = self.fail(reason, entropy);
+        let seconds = rate_limit::seconds(retry_after).max(1);
+        denial.reply.compute(ResponseHeader::RetryAfter, format!("{seconds}").into_bytes().into());
+        denial
     }
 }
 

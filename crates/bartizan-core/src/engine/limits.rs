@@ -30,6 +30,10 @@ where
     /// Asks to count `whom`, where a rule does and it is known who that is.
     #[inline]
     pub(super) fn count(&mut self, whom: Whom) -> Option<Query> {
+        // Most policies count nobody.
+        if !self.engine.0.counts {
+            return None;
+        }
         let limits = self.limits();
         limits.rule(whom).is_some().then(|| self.ask_to_count(limits, whom)).flatten()
     }

@@ -43,6 +43,7 @@ use crate::{
         table::{KindCsp, Table},
     },
     keys::Keys,
+    login::LoginGuard,
     origin::OriginSet,
     path::Findings,
     policy::{Mode, Policy},
@@ -81,6 +82,7 @@ struct Inner {
     sharing: Shared,
     configured: Configured,
     sessions: Option<Sessions>,
+    logins: Option<LoginGuard>,
     /// Whether any route counts requests.
     counts: bool,
     /// How many requests more a credential that is not valid counts as.
@@ -211,6 +213,11 @@ impl Engine {
         &self.0.warnings
     }
 
+    /// What guards logins against guessing. `None` where the policy has no sessions, or switches it off.
+    pub fn login_guard(&self) -> Option<&LoginGuard> {
+        self.0.logins.as_ref()
+    }
+
     /// The headers that were finished at build; [`crate::HeaderId::index`] is a place in it.
     pub fn prepared_headers(&self) -> &[PreparedHeader] {
         self.0.prepared.as_slice()
@@ -305,6 +312,7 @@ impl Engine {
     /// What each control does, by name, as `serve` and `explain` show it.
     pub fn modes(&self) -> impl Iterator<Item = (&'static str, Mode)> {
         let modes = &self.0.modes;
+        let limits = self.0.counts || modes.rate_limit == Mode::Off;
         [
             ("firewall", modes.firewall),
             ("host", modes.host),
@@ -314,9 +322,10 @@ impl Engine {
             ("websocket", modes.websocket),
             ("isolation", modes.isolation),
             ("cookies", modes.cookies),
-            ("rate_limit", modes.rate_limit),
         ]
         .into_iter()
+        // Where nothing is limited, it is not on.
+        .chain(limits.then_some(("rate_limit", modes.rate_limit)))
     }
 
     /// Whether a cookie of this name is ours.

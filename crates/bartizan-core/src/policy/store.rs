@@ -6,7 +6,7 @@ use core::fmt;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{InvalidValue, Policy, SecretRef, values::written_as_string};
+use super::{InvalidValue, LimitStore, Policy, SecretRef, values::written_as_string};
 
 /// `[store]`
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -147,7 +147,7 @@ impl Policy {
         let written = self.store.as_ref().map(|store| store.url.clone());
         match written {
             Some(Some(url)) => Some(url),
-            None if self.session.is_none() => None,
+            None if self.session.is_none() && self.rate_limit.store == LimitStore::Local => None,
             _ => Some(StoreUrl { kind: StoreKind::Sqlite, text: USUAL.into() }),
         }
     }
@@ -156,6 +156,7 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::RateLimitConfig;
     use alloc::format;
 
     #[test]
@@ -221,5 +222,8 @@ mod tests {
             let policy = Policy { store, session: sessions.then(Default::default), ..Policy::default() };
             assert_eq!(policy.store_url().as_ref().map(StoreUrl::as_str), expected);
         }
+        let rate_limit = RateLimitConfig { store: LimitStore::Shared, ..RateLimitConfig::default() };
+        let policy = Policy { rate_limit, ..Policy::default() };
+        assert_eq!(policy.store_url().as_ref().map(StoreUrl::as_str), Some("sqlite:bartizan.db"));
     }
 }

@@ -77,9 +77,9 @@ const PRUNED_AT_ONCE: u64 = 200;
 ///   `appendfsync always` loses nothing; with `everysec` a crash loses up to two seconds.
 /// - A replica that takes over may lack the last moments, with the same two consequences. Replicas are never read.
 /// - A `maxmemory-policy` other than `noeviction` forgets keys that are alive. It is warned of when connecting.
-/// - While a cluster moves the sessions' slot to another node, sessions may be refused and methods may fail. What failed
-///   may have been done in part: some sessions that were to end have ended, and one that was to begin may be there
-///   without anybody knowing its id.
+/// - While a cluster moves the sessions' slot to another node, most methods fail, sessions may be refused, and a login
+///   with a limit of sessions may end more than it had to. What was acknowledged holds; what failed may have been done in
+///   part: some sessions that were to end have ended, and one that was to begin is there without anybody knowing its id.
 /// - On a cluster the driver repeats a step whose answer was lost. That changes nothing more, except that a bucket is
 ///   taken from twice; but a token whose first use was not answered is then reported as used.
 ///
@@ -113,14 +113,23 @@ impl RedisStore {
         from_redis_value(answer).map_err(|error| self.connection.foreign(error.to_string()))
     }
 
-    /// Asks a script that begins with `sessions.lua`.
+    /// Asks a script that begins with `sessions.lua`, about these sessions or this subject's.
+    ///
+    /// While a cluster moves the slot, a part of the keys is on one node and a part on another. A script runs only where
+    /// all are that it names; so it names what it must not find missing for being elsewhere.
     async fn ask_sessions<T: FromRedisValue>(
         &self,
         script: &Script,
+        about: impl IntoIterator<Item = Key<'_>>,
         arguments: impl IntoIterator<Item = String>,
     ) -> Result<T, StoreError> {
         let base = format!("{{{}}}:", self.prefix);
-        let keys = [format!("{base}sessions"), format!("{base}ends")];
+        let about = about.into_iter().map(|key| match key {
+            Key::Session(key) => format!("{base}session:{}", hex(key.as_bytes())),
+            Key::Subject(subject) => format!("{base}subject:{subject}"),
+        });
+        let keys: Vec<_> =
+            [format!("{base}sessions"), format!("{base}ends")].into_iter().chain(about).collect();
         let arguments: Vec<_> = [base].into_iter().chain(arguments).collect();
         self.ask(script.call(&keys, &arguments)).await
     }
@@ -128,6 +137,12 @@ impl RedisStore {
     fn record(&self, fields: Vec<String>) -> Result<SessionRecord, StoreError> {
         from_fields(fields).map_err(|why| self.connection.foreign(why))
     }
+}
+
+/// A key of Redis that is one session's or one subject's.
+enum Key<'a> {
+    Session(SessionKey),
+    Subject(&'a str),
 }
 
 impl Answers for RedisStore {
@@ -144,7 +159,8 @@ impl Store for RedisStore {
     ) -> BoxFuture<'_, Result<Option<SessionRecord>, StoreError>> {
         Box::pin(async move {
             let arguments = [hex(key.as_bytes()), now.0.to_string()];
-            let found: Option<Vec<String>> = self.ask_sessions(&script::SESSION, arguments).await?;
+            let found: Option<Vec<String>> =
+                self.ask_sessions(&script::SESSION, [Key::Session(key)], arguments).await?;
             found.map(|fields| self.record(fields)).transpose()
         })
     }
@@ -160,17 +176,25 @@ impl Store for RedisStore {
                 new.record.created.0.to_string(),
             ];
             let arguments = arguments.into_iter().chain(to_fields(&new.record));
-            self.ask_sessions(&script::BEGIN, arguments).await
+            let about = [Key::Subject(&new.record.subject)].into_iter().chain(new.replaces.map(Key::Session));
+            self.ask_sessions(&script::BEGIN, about, arguments).await
         })
     }
 
     fn end(&self, ending: Ending) -> BoxFuture<'_, Result<u64, StoreError>> {
         Box::pin(async move {
             match ending {
-                Ending::One(key) => self.ask_sessions(&script::END_ONE, [hex(key.as_bytes())]).await,
+                Ending::One(key) => {
+                    self.ask_sessions(&script::END_ONE, [Key::Session(key)], [hex(key.as_bytes())]).await
+                }
                 Ending::AllOf { subject, except } => {
                     let except = except.map_or_else(String::new, |key| hex(key.as_bytes()));
-                    self.ask_sessions(&script::END_ALL, [subject.into_string(), except]).await
+                    self.ask_sessions(
+                        &script::END_ALL,
+                        [Key::Subject(&subject)],
+                        [subject.to_string(), except],
+                    )
+                    .await
                 }
             }
         })
@@ -188,10 +212,11 @@ impl Store for RedisStore {
                 most.clamp(1, 1000).to_string(),
                 after.map_or_else(String::new, |key| hex(key.as_bytes())),
                 now.0.to_string(),
-                subject.map_or_else(String::new, |subject| format!("={subject}")),
+                subject.as_ref().map_or_else(String::new, |subject| format!("={subject}")),
             ];
+            let about = subject.as_deref().map(Key::Subject);
             let (more, found): (bool, Vec<(String, Vec<String>)>) =
-                self.ask_sessions(&script::LIST, arguments).await?;
+                self.ask_sessions(&script::LIST, about, arguments).await?;
             let listed = found.into_iter().map(|(key, fields)| {
                 let key = session_key(&key)
                     .ok_or_else(|| self.connection.foreign(format!("a session with the key {key:?}")))?;
@@ -242,7 +267,7 @@ impl Store for RedisStore {
             let mut pruned = 0;
             loop {
                 let arguments = [now.0, PRUNED_AT_ONCE].map(|number| number.to_string());
-                let ended: u64 = self.ask_sessions(&script::PRUNE, arguments).await?;
+                let ended: u64 = self.ask_sessions(&script::PRUNE, [], arguments).await?;
                 pruned += ended;
                 if ended < PRUNED_AT_ONCE {
                     return Ok(pruned);

@@ -2,6 +2,7 @@
 --
 -- KEYS[1]  all sessions, in the order of their keys (a sorted set whose scores are all 0)
 -- KEYS[2]  all sessions, by when they end (a sorted set)
+-- KEYS[3…] what the script is about, so that it runs only where that is; see RedisStore::ask_sessions
 -- ARGV[1]  what the name of every key begins with; the hash tag in it is that of KEYS, so all of them are in one slot
 --
 -- A session is there where its record is AND its subject's index names it. So a script that takes it out of the index

@@ -4,6 +4,7 @@ mod bodies;
 mod credentials;
 mod facts;
 mod failures;
+mod limits;
 mod server;
 mod sessions;
 mod surfaces;

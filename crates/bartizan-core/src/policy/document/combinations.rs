@@ -91,6 +91,8 @@ const FAULTS: &[Faulty] = &[
     ("rate_limit", "failure_cots", "70000",
         &[("rate_limit.failure_cots", "policy.out-of-range"), ("rate_limit.failure_cots", "policy.unknown-key")]),
     ("rate_limit", "store", "'redis'", &[("rate_limit.store", "policy.unknown-word")]),
+    ("session", "login_protection", "{ account = { limit = 0, per = '1m' }, adress = 3 }",
+        &[("session.login_protection.account.limit", "policy.value"), ("session.login_protection.adress", "policy.unknown-key"), ("session.login_protection.adress", "policy.wrong-type")]),
     ("session", "idle", "30", &[("session.idle", "policy.wrong-type")]),
     ("session", "idel", "'30'", &[("session.idel", "policy.unknown-key")]),
     ("store", "url", "'redis://:hunter2@cache'", &[("store.url", "policy.invalid-value")]),
