@@ -439,6 +439,8 @@ mod tests {
                 "{origin:?}"
             );
         }
+        let mut prepared = fixture.prepared.as_slice().iter();
+        assert!(prepared.all(|header| !header.value.contains("*.")), "no origin has a wildcard in it");
     }
 
     #[test]
