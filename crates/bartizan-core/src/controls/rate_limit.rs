@@ -345,6 +345,8 @@ mod tests {
         for (address, principal, header, retry_after) in [
             (Some(taken(true, 42, 0, 2100)), None, "\"address\";r=42;t=3", None),
             (Some(taken(true, 42, 0, 0)), None, "\"address\";r=42;t=0", None),
+            // Whatever a store says: who is refused is not told to come at once.
+            (Some(taken(false, 0, 0, 9000)), None, "\"address\";r=0;t=1", Some("1")),
             (Some(taken(false, 0, 1, 9000)), None, "\"address\";r=0;t=1", Some("1")),
             (Some(taken(false, 0, 1001, 9000)), None, "\"address\";r=0;t=2", Some("2")),
             (
