@@ -6,10 +6,9 @@ mod shutdown;
 
 use std::sync::Arc;
 
-use bartizan::{Answers, NoStore};
+use bartizan::Answers;
 use bartizan_core::PolicyError;
 use bartizan_gateway::{Drained, Gateway, GatewayConfig, GatewayError};
-use bartizan_store::WithLocalLimits;
 use thiserror::Error;
 
 use crate::{
@@ -123,12 +122,9 @@ fn serve(source: &Source, profile: Option<&str>, loaded: &mut Loaded) -> Result<
     if let Some(token) = secrets.upstream_token {
         config = config.upstream_token(token);
     }
-    // Rate limits are counted here also where there is nothing else to keep, or while the store is away.
-    let answers: Arc<dyn Answers> = match &store {
-        Some(store) => Arc::new(WithLocalLimits::new(Arc::clone(store.store()) as Arc<dyn Answers>)),
-        None => Arc::new(WithLocalLimits::new(NoStore)),
-    };
-    config = config.store(answers);
+    if let Some(store) = &store {
+        config = config.store(Arc::clone(store.store()) as Arc<dyn Answers>);
+    }
     if loaded.document.policy.session.is_some() {
         config = config.assertions(keys, &loaded.issuer());
     }
