@@ -361,6 +361,7 @@ impl<'r> Facts<'r> {
     }
 
     /// Whether `Upgrade` names websocket, in whatever company.
+    #[inline]
     pub(crate) fn wants_websocket(&self) -> bool {
         !self.http2 && self.upgrade.value().is_some_and(|value| has_token(value, b"websocket"))
     }
@@ -406,6 +407,7 @@ pub(crate) fn is_plain(name: &[u8]) -> bool {
     }
 }
 
+#[inline]
 fn accepts_html(value: &[u8]) -> bool {
     // What scripts send.
     if value == b"*/*" || value == b"application/json" {

@@ -65,7 +65,7 @@ impl Shared {
         let head = connection::head(request, target, peer, self.scheme);
         let mut evaluation = self.engine.evaluate(&head, OsClock, OsEntropy);
         let step = evaluation.step();
-        if let Step::Done(decision) = &step {
+        if let Step::Done(decision @ Decision::Deny(_)) = &step {
             log_denial(decision, &head, &evaluation);
         }
         step

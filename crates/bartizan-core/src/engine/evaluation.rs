@@ -108,7 +108,7 @@ where
 
     /// Reads the headers, once.
     fn read(&mut self) {
-        let head = &mut self.head;
+        let head = &self.head;
         let engine = self.engine;
         let inner = &engine.0;
         let trusted = inner.proxy.as_ref().filter(|proxy| proxy.trusts(head.peer));
@@ -122,7 +122,7 @@ where
             max_cookie_bytes: inner.firewall.max_cookie_bytes,
         };
         let mut forwarded = Forwarded::default();
-        self.facts.scan(head.headers.by_ref(), &names, &mut forwarded);
+        self.facts.scan(head.headers.clone(), &names, &mut forwarded);
         if let Some(proxy) = trusted {
             self.way = proxy.way(&forwarded, head.peer, head.scheme);
         }
@@ -166,6 +166,8 @@ where
     }
 
     /// Judges stage by stage, up to the next question or to the end.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "what it gives back is large, and it has one caller")]
     fn proceed(&mut self) -> Result<Option<Step>, Stop> {
         if self.stage == Stage::Head {
             self.read();

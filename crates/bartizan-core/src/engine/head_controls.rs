@@ -143,7 +143,8 @@ where
     }
 
     /// Where the request comes from: CSRF, WebSocket, isolation. Whether a token will be required.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "it has one caller, on the way of every request")]
     fn judge_csrf(&mut self) -> Result<bool, Stop> {
         let engine = self.engine;
         let inner = &engine.0;

@@ -37,6 +37,7 @@ impl Kind {
     /// The kind of a response with this `Content-Type`.
     ///
     /// What is not on the list is *api*: the strictest headers, and no harm to what no browser renders.
+    #[inline]
     pub(crate) fn of_content_type(value: &[u8]) -> Self {
         if value == JSON {
             return Self::Api;
@@ -92,6 +93,7 @@ const ASSETS: &[&[u8]] = &[
 ];
 
 /// Whether a content type is JSON, problem documents included (RFC 6839 §3.1).
+#[inline]
 pub(crate) fn is_json(content_type: &[u8]) -> bool {
     if content_type == JSON {
         return true;
