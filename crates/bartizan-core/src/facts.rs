@@ -351,11 +351,13 @@ impl<'r> Facts<'r> {
 
     /// Where `Sec-Fetch-Site` says that the request comes from. What says two things is neither `same-origin`
     /// nor `none`, and so counts as elsewhere.
+    #[inline]
     pub(crate) fn site(&self) -> Option<&'r [u8]> {
         if self.fetch_site.is_contradictory() { Some(b"") } else { self.fetch_site.value() }
     }
 
     /// Whether the method cannot change anything (RFC 9110 §9.2.1), as far as we let it in.
+    #[inline]
     pub(crate) fn is_safe(&self) -> bool {
         matches!(self.method, b"GET" | b"HEAD" | b"OPTIONS")
     }

@@ -158,6 +158,7 @@ where
 }
 
 /// Tells the handler what it may ask for by extractors. Nothing is inserted that the request already says.
+#[inline]
 fn introduce(extensions: &mut Extensions, grant: &Grant, peer: Option<IpAddr>) {
     if let Some(client_ip) = grant.client_ip().filter(|client_ip| Some(*client_ip) != peer) {
         extensions.insert(ClientIp(client_ip));

@@ -150,6 +150,7 @@ impl Cors {
     }
 
     /// With whom a response to `origin` is shared.
+    #[inline]
     pub(crate) fn sharing(
         &self,
         shared: &Shared,

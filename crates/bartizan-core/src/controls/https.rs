@@ -23,6 +23,7 @@ pub(crate) enum Outcome<'r> {
 }
 
 /// Judges the scheme.
+#[inline]
 pub(crate) fn decide<'r>(
     hosts: &Hosts,
     facts: &Facts<'r>,

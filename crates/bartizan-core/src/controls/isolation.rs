@@ -10,9 +10,10 @@ use crate::{DenialCode, facts::Facts, headers::Kind};
 /// Whether a response of kind *api* to this request would go to a foreign page that no policy names.
 ///
 /// `shared` is whether CORS shares the response with the request's origin.
+#[inline]
 pub(crate) fn is_suspect(facts: &Facts<'_>, shared: bool) -> bool {
-    matches!(facts.method, b"GET" | b"HEAD")
-        && matches!(facts.site(), Some(site) if site != b"same-origin" && site != b"none")
+    matches!(facts.site(), Some(site) if site != b"same-origin" && site != b"none")
+        && matches!(facts.method, b"GET" | b"HEAD")
         && facts.fetch_mode != Some(b"navigate")
         && !shared
 }

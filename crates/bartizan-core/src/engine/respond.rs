@@ -291,6 +291,7 @@ impl Grant {
         }
     }
 
+    #[inline]
     fn add_sharing(&self, seen: &Seen<'_>, edits: &mut ResponseEdits) {
         let rules = self.engine.rules(self.context.route);
         // In mode `report` nothing changes for the client: what the handler shares stays shared.
