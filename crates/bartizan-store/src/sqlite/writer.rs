@@ -55,10 +55,16 @@ impl Writer {
 
     /// Does a step, and comes back when it is on the disk. Who drops this may find it done or not.
     pub(super) async fn write<S: Step>(&self, step: S) -> Result<S::Output, Failure> {
-        let (reply, outcome) = oneshot::channel();
+        let (reply, mut outcome) = oneshot::channel();
         let job = Box::new(Waiting { step, done: None, reply });
         self.jobs.send(job).await.map_err(|_| ended())?;
-        outcome.await.unwrap_or_else(|_| Err(ended()))
+        tokio::select! {
+            biased;
+            outcome = &mut outcome => outcome.unwrap_or_else(|_| Err(ended())),
+            // A job that was sent while the writer's task was being dropped stays in the channel as long as we hold our
+            // end of it: nobody will do it, and nobody will drop it.
+            () = self.jobs.closed() => outcome.try_recv().unwrap_or_else(|_| Err(ended())),
+        }
     }
 }
 
@@ -212,14 +218,22 @@ mod tests {
 
     #[tokio::test]
     async fn steps_of_a_runtime_that_ended_say_so() {
-        let folder = tempfile::tempdir().unwrap();
-        let other = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-        let handle = other.handle().clone();
-        let folder = Arc::new(folder);
-        let opened = Arc::clone(&folder);
-        let writer = handle.spawn(async move { writer(&opened).await }).await.unwrap();
-        other.shutdown_background();
-        let Err(Failure::Away(error)) = writer.write(Tokens).await else { panic!("it goes on") };
-        assert_eq!(error.to_string(), "the tokio runtime in which it was opened has ended");
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        // Often, for the step may arrive before, while and after the writer's task is dropped.
+        for _ in 0..300 {
+            let other = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+            let opened = Arc::clone(&folder);
+            let writer = other.handle().spawn(async move { writer(&opened).await }).await.unwrap();
+            other.shutdown_background();
+            match tokio::time::timeout(Duration::from_secs(30), writer.write(Tokens)).await {
+                Ok(Err(Failure::Away(error))) => {
+                    assert_eq!(error.to_string(), "the tokio runtime in which it was opened has ended");
+                }
+                // It came before the end.
+                Ok(Ok(count)) => assert_eq!(count, 0),
+                Ok(Err(other)) => panic!("{other:?}"),
+                Err(_) => panic!("it waits for nobody"),
+            }
+        }
     }
 }
