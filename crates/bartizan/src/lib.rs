@@ -48,3 +48,13 @@ pub use session_handle::Authenticated;
 pub use session_handle::{OptionalSession, Session, Sessions, SessionsUnavailable};
 pub use tower_layer::Layer;
 pub use world::{OsClock, OsEntropy};
+
+/// The pages whose Rust is compiled with this crate's tests.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../../docs/sessions.md")]
+    struct Sessions;
+
+    #[doc = include_str!("../../../docs/denials/handler.panic.md")]
+    struct HandlerPanic;
+}

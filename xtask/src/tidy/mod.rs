@@ -9,6 +9,7 @@ mod lockfile;
 mod metadata;
 mod paths;
 mod schema;
+mod snippets;
 mod tree;
 mod words;
 
@@ -73,6 +74,7 @@ const CHECKS: &[Check] = &[
     },
     Check { name: "paths", holds: "no absolute path of a developer's machine", run: paths::check },
     Check { name: "links", holds: "links between our pages resolve, anchors too", run: links::check },
+    Check { name: "snippets", holds: "Rust in our pages is compiled by a test", run: snippets::check },
     Check { name: "schema", holds: "bartizan.schema.json is what the types say", run: schema::check },
 ];
 
