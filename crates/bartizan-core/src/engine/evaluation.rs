@@ -425,6 +425,7 @@ where
             upgrade,
             csrf_token: facts.has_csrf_token,
             own_cookies,
+            token_cookies: facts.has_token_cookie(),
             ambient_cookies,
         };
         if !connection.is_empty() {
