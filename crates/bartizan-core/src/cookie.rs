@@ -38,6 +38,30 @@ pub struct CookieRules {
     pub owned: Vec<Box<str>>,
 }
 
+impl CookieRules {
+    /// Whether a `Set-Cookie` would set, or take away, a cookie of [our own](Self::owned).
+    ///
+    /// ```
+    /// use bartizan_core::cookie::CookieRules;
+    /// let rules = CookieRules { owned: vec!["__Host-session".into()], ..CookieRules::default() };
+    /// assert!(rules.own(b"__Host-session=x; Path=/; Secure"));
+    /// // Sent back, it is `__Host-session=x`.
+    /// assert!(rules.own(b"=__Host-session=x"));
+    /// assert!(!rules.own(b"session=x"));
+    /// ```
+    pub fn own(&self, value: &[u8]) -> bool {
+        let pair = value.split(|byte| *byte == b';').next().unwrap_or_default();
+        let (name, content) = split_pair(pair).unwrap_or((b"", trim(pair)));
+        self.own_pair(name, content)
+    }
+
+    fn own_pair(&self, name: &[u8], content: &[u8]) -> bool {
+        // A cookie without a name is sent back as its bare value: `=session=x` comes back as `session=x`.
+        let sent_as = if name.is_empty() { pair_of(content).0 } else { name };
+        is_one_of(sent_as, &self.owned) || (name.is_empty() && is_one_of(content, &self.owned))
+    }
+}
+
 impl Default for CookieRules {
     /// Clients come over https, [`READABLE`] cookies can be read, and none is our own.
     fn default() -> Self {
@@ -201,13 +225,11 @@ fn is_one_of(name: &[u8], names: &[Box<str>]) -> bool {
 }
 
 fn drop_reason(name: &[u8], content: &[u8], rules: &CookieRules) -> Option<DropReason> {
-    // A cookie without a name is sent back as its bare value: `=session=x` comes back as `session=x`.
-    let sent_as = if name.is_empty() { pair_of(content).0 } else { name };
     if name.is_empty() && content.is_empty() {
         Some(DropReason::Empty)
     } else if name.len().saturating_add(content.len()) > MAX_BYTES {
         Some(DropReason::TooLong)
-    } else if is_one_of(sent_as, &rules.owned) || (name.is_empty() && is_one_of(content, &rules.owned)) {
+    } else if rules.own_pair(name, content) {
         Some(DropReason::Owned)
     } else if name.is_empty() && Prefix::of(content) != Prefix::None {
         Some(DropReason::HiddenPrefix)

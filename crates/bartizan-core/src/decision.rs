@@ -266,6 +266,8 @@ pub(crate) struct Edits {
     pub(crate) csrf_token: bool,
     /// Our cookies go.
     pub(crate) own_cookies: bool,
+    /// One of them belongs to CSRF tokens.
+    pub(crate) token_cookies: bool,
     /// The upstream's login cookies go too.
     pub(crate) ambient_cookies: bool,
 }

@@ -322,7 +322,12 @@ impl<'r> Facts<'r> {
 
     /// Whether a cookie of ours came, whatever its value.
     pub(crate) const fn has_own_cookie(&self) -> bool {
-        self.session_copies > 0 || self.pre_session_copies > 0 || self.token_cookie_copies > 0
+        self.session_copies > 0 || self.has_token_cookie()
+    }
+
+    /// Whether a cookie that belongs to CSRF tokens came, whatever its value.
+    pub(crate) const fn has_token_cookie(&self) -> bool {
+        self.pre_session_copies > 0 || self.token_cookie_copies > 0
     }
 
     /// Whether a cookie of ours came more than once.

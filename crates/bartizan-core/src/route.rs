@@ -154,16 +154,20 @@ impl Pattern {
     pub(crate) fn shadows(&self, later: &Self) -> bool {
         let methods = self.methods.is_empty()
             || (!later.methods.is_empty() && later.methods.iter().all(|method| self.covers_method(method)));
-        let paths = (self.case_insensitive || !later.case_insensitive)
-            && self.segments.len() <= later.segments.len()
-            && self.segments.iter().zip(&later.segments).all(|(earlier, later)| match (earlier, later) {
+        methods && self.covers_path_of(later)
+    }
+
+    /// Whether every path that `other` matches is matched by `self` too, whatever their methods.
+    pub(crate) fn covers_path_of(&self, other: &Self) -> bool {
+        (self.case_insensitive || !other.case_insensitive)
+            && self.segments.len() <= other.segments.len()
+            && self.segments.iter().zip(&other.segments).all(|(own, other)| match (own, other) {
                 (Segment::One, Segment::One) => true,
                 (Segment::One, Segment::Literal(literal)) => !literal.is_empty(),
-                (Segment::Literal(earlier), Segment::Literal(later)) => self.same_bytes(earlier, later),
+                (Segment::Literal(own), Segment::Literal(other)) => self.same_bytes(own, other),
                 (Segment::Literal(_), Segment::One) => false,
             })
-            && (self.rest || (self.segments.len() == later.segments.len() && !later.rest));
-        methods && paths
+            && (self.rest || (self.segments.len() == other.segments.len() && !other.rest))
     }
 
     /// Whether both have the same path, whatever their methods.

@@ -81,6 +81,17 @@ impl Requirement {
         }
     }
 
+    /// Whether somebody whom `other` lets in is not let in here.
+    pub(crate) fn demands_more_than(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Nothing, _) => false,
+            (Self::Any { .. }, Self::Nothing) => true,
+            (Self::Any { scope, .. }, Self::Any { kinds: others, scope: other_scope }) => {
+                others.iter().any(|kind| !self.accepts(*kind)) || (scope.is_some() && scope != other_scope)
+            }
+        }
+    }
+
     fn accepts(&self, kind: CredentialKind) -> bool {
         match self {
             Self::Nothing => true,

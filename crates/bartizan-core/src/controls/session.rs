@@ -122,10 +122,11 @@ impl Sessions {
         self.cookie
     }
 
-    /// Whether the upstream may begin or end sessions in its answer to this request.
-    pub(crate) fn handoff(&self, method: &[u8], path: &[u8]) -> Option<HandoffRoute> {
+    /// Whether the upstream may begin or end sessions in its answer to this request, whose path `matches` those patterns.
+    #[inline]
+    pub(crate) fn handoff(&self, method: &[u8], matches: impl Fn(&Pattern) -> bool) -> Option<HandoffRoute> {
         let named = |patterns: &[Pattern]| {
-            patterns.iter().any(|pattern| pattern.covers_method(method) && pattern.matches(path))
+            patterns.iter().any(|pattern| pattern.covers_method(method) && matches(pattern))
         };
         let route = HandoffRoute { login: named(&self.login), logout: named(&self.logout) };
         (route != HandoffRoute::default()).then_some(route)
@@ -200,7 +201,7 @@ mod tests {
             ("POST", "/out/now", Some((false, true))),
             ("POST", "/", None),
         ] {
-            let found = sessions.handoff(method.as_bytes(), path.as_bytes());
+            let found = sessions.handoff(method.as_bytes(), |pattern| pattern.matches(path.as_bytes()));
             assert_eq!(found.map(|route| (route.login, route.logout)), expected, "{method} {path}");
         }
     }

@@ -18,6 +18,30 @@ fn over_http() -> CookieRules {
     CookieRules { secure: false, ..rules() }
 }
 
+#[test]
+fn our_own_are_known_as_a_client_would_send_them_back() {
+    for (cookie, expected) in [
+        ("__Host-session=x; Path=/; Secure", true),
+        ("\t__Host-session \t= x", true),
+        ("__Host-session=; Max-Age=0", true),
+        ("__Host-session=", true),
+        ("__Host-session", true),
+        ("=__Host-session", true),
+        ("=__Host-session=x", true),
+        ("= session = x", true),
+        ("__host-session=x", false),
+        ("__Host-sessions=x", false),
+        ("a=__Host-session", false),
+        ("a=1; __Host-session=x", false),
+        ("", false),
+    ] {
+        assert_eq!(rules().own(cookie.as_bytes()), expected, "{cookie:?}");
+    }
+    // Longer than a browser takes, but another client may.
+    assert!(rules().own(format!("session={}", "x".repeat(5000)).as_bytes()));
+    assert!(!CookieRules::default().own(b"__Host-session=x"));
+}
+
 #[track_caller]
 fn check(rules: &CookieRules, cookie: &str, expected: &str) {
     let found = match harden(cookie.as_bytes(), rules) {

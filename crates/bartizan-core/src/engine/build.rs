@@ -1,5 +1,7 @@
 //! From what is written to what runs: every control compiled, every fault collected.
 
+mod half_guarded;
+
 use alloc::{borrow::ToOwned as _, boxed::Box, format, string::String, vec::Vec};
 
 use super::{Inner, Modes, OwnCookies, Replies, Rules, TokenRules, Vary, store};
@@ -69,6 +71,9 @@ pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, V
 
     let counts = default_rules.limits.any() || rules.iter().any(|rules| rules.limits.any());
     let firewall = Firewall::compile(&policy.request, problems);
+    let required: Vec<_> = routes.iter().zip(rules.iter().map(|rules| &rules.requirement)).collect();
+    let methods: Vec<&str> = firewall.allow.split(", ").collect();
+    half_guarded::warn(&required, &default_rules.requirement, &methods, problems);
     let hosts = Hosts::compile(policy, &public, deployment, problems);
     let proxy = policy.proxy.as_ref().map(|config| Proxy::compile(config, problems));
     https_is_reachable(policy, &public, deployment, problems);
@@ -332,24 +337,7 @@ impl RuleCompiler<'_> {
             }
             patterns.push(pattern);
         }
-        self.warn_of_half_guarded_paths(&patterns);
         (patterns, rules)
-    }
-
-    /// A path that asks for a credential with some methods and gives the default with the others.
-    fn warn_of_half_guarded_paths(&mut self, patterns: &[Pattern]) {
-        for (index, (pattern, route)) in patterns.iter().zip(&self.policy.route).enumerate() {
-            let guards = route.require.is_some() && route.require != self.policy.default.require;
-            let others =
-                || patterns.iter().filter(|other| other.same_path(pattern) && !other.names_methods()).count();
-            if guards && pattern.names_methods() && others() == 0 {
-                let message = format!(
-                    "`{}` guards only these methods; all others of this path get `[default]`",
-                    pattern.as_str()
-                );
-                self.problems.warn(format!("route[{index}].match"), message);
-            }
-        }
     }
 
     /// Compiles a route's options over `[default]`. A fault of what it only inherits was told where that stands.

@@ -285,4 +285,20 @@ impl Grant {
         };
         self.engine.issue(client, now, &mut entropy)
     }
+
+    /// The `Set-Cookie`s that take from the client what its CSRF tokens were bound to, and the token that its scripts
+    /// read: for a response with which a session begins or ends, beside the session's own cookie. Tokens of before are
+    /// refused after it anyway, while the session's cookie is another; without its pre-session the client cannot go back
+    /// to those that it had before it signed in.
+    ///
+    /// None where the client has nothing of the kind, to spare the bytes.
+    pub fn expired_token_cookies(&self) -> impl Iterator<Item = Box<[u8]>> {
+        let inner = &self.engine.0;
+        // What a client has need not come: a redirect of an identity provider comes without the token's cookie, which is
+        // `SameSite=Strict`, and a form of one without the pre-session's, which is `Lax`. But without a token path only
+        // a handler can have begun a pre-session, and few do.
+        let may_have =
+            inner.keys.is_some() && (inner.tokens.path.is_some() || self.context.edits.token_cookies);
+        may_have.then(|| inner.own_cookies.expire_tokens()).into_iter().flatten()
+    }
 }

@@ -31,7 +31,7 @@ pub struct Evaluation<'e, 'r, H, E, T> {
     pub(super) token: Option<Box<csrf_token::Needed>>,
     /// `cross_site = "anonymous"`: the request comes in without identity.
     pub(super) is_anonymous: bool,
-    handoff: Option<HandoffRoute>,
+    pub(super) handoff: Option<HandoffRoute>,
     stage: Stage,
     /// The answer to what was asked, where it has come.
     pub(super) given: Option<Answer>,
@@ -127,10 +127,7 @@ where
             self.way = proxy.way(&forwarded, head.peer, head.scheme);
         }
         let (facts, way, context) = (&self.facts, &self.way, &mut self.context);
-        // A preflight asks on behalf of the request that is to follow.
-        let method =
-            if cors::is_preflight(facts) { facts.preflight_method.unwrap_or_default() } else { facts.method };
-        context.route = engine.route(method, |route| route.matches(facts.path));
+        context.route = engine.route(routed_method(facts), |route| route.matches(facts.path));
         context.client_ip = way.client_ip;
         if let Some(host) = way.host {
             context.seldom().forwarded_host = Some(host.into());
@@ -144,7 +141,7 @@ where
         );
         context.is_navigation = facts.is_navigation();
         if let Some(sessions) = &inner.sessions {
-            self.handoff = sessions.handoff(facts.method, facts.path);
+            self.handoff = sessions.handoff(facts.method, |route| route.matches(facts.path));
         }
     }
 
@@ -425,12 +422,19 @@ where
             upgrade,
             csrf_token: facts.has_csrf_token,
             own_cookies,
+            token_cookies: facts.has_token_cookie(),
             ambient_cookies,
         };
         if !connection.is_empty() {
             self.context.seldom().connection = connection;
         }
     }
+}
+
+/// The method that selects the route. A preflight asks on behalf of the request that is to follow.
+#[inline]
+pub(super) fn routed_method<'r>(facts: &Facts<'r>) -> &'r [u8] {
+    if cors::is_preflight(facts) { facts.preflight_method.unwrap_or_default() } else { facts.method }
 }
 
 /// What `Connection` names (RFC 9110 §7.6.1), without what belongs there and what frames the message.

@@ -153,10 +153,14 @@ impl Grant {
         }
         match pending.then {
             Then::Nothing => {}
-            Then::SetCookie(cookie) => edits.set_cookies.push(cookie.into_boxed_bytes()),
+            Then::SetCookie(cookie) => {
+                edits.set_cookies.push(cookie.into_boxed_bytes());
+                edits.set_cookies.extend(self.expired_token_cookies());
+            }
             Then::SignedOut => {
                 let expired = self.engine.expired_session_cookie();
                 edits.set_cookies.extend(expired.map(str::into_boxed_bytes));
+                edits.set_cookies.extend(self.expired_token_cookies());
                 // Not `cookies` or `cache`: they reach beyond this host.
                 edits.computed.push((ResponseHeader::ClearSiteData, b"\"storage\"".as_slice().into()));
             }

@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use super::evaluation::{Evaluation, Stop};
+use super::evaluation::{Evaluation, Stop, routed_method};
 use crate::{
     DenialCode, Entropy, HeaderPair, JWKS_PATH, Reason, ResponseHeader, Trace, Verdict,
     controls::{
@@ -11,6 +11,7 @@ use crate::{
     facts::Facts,
     path,
     policy::Mode,
+    route::Pattern,
 };
 
 /// Whether this is a GET of exactly `path`.
@@ -100,11 +101,14 @@ where
         if found.is_empty() {
             return Ok(());
         }
-        // The path passed although it has several readings: all of them must mean the same to us.
-        let (method, route, facts) = (self.facts.method, self.context.route, &self.facts);
+        // The path passed although it has several readings: all of them must mean the same to us. Who may begin a session
+        // is as grave as what is required.
+        let (facts, route, handoff) = (&self.facts, self.context.route, self.handoff);
+        let sessions = engine.0.sessions.as_ref();
         let agree = path::every_reading(facts.path, |reading| {
-            let other = engine.route(method, |pattern| pattern.matches_decoded(reading));
-            other == route
+            let matches = |pattern: &Pattern| pattern.matches_decoded(reading);
+            engine.route(routed_method(facts), matches) == route
+                && sessions.and_then(|sessions| sessions.handoff(facts.method, matches)) == handoff
         });
         let finding = if agree {
             Finding::Pass("every reading of the path selects the same route")
@@ -112,7 +116,7 @@ where
             Finding::refuse(
                 DenialCode::RouteAmbiguous,
                 facts.path,
-                "the readings of the path select different routes",
+                "the readings of the path select different routes, or hand-off on one and none on another",
             )
         };
         // Which requirement holds must never depend on the reading; without any, this is the firewall's matter.

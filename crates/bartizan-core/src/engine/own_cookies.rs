@@ -14,6 +14,11 @@ pub(crate) struct OwnCookies {
     pub(crate) is_secure: bool,
 }
 
+/// A link from another site arrives with the pre-session, so that no page begins a second one.
+const OF_PRE_SESSION: &str = "; HttpOnly; SameSite=Lax";
+/// Scripts of the page read it, and nobody needs it to be sent back.
+const OF_TOKEN: &str = "; SameSite=Strict";
+
 impl OwnCookies {
     /// `__Host-` binds a cookie to the host that set it, so that no sibling can plant one (RFC 6265bis §4.1.3.2). It asks
     /// for `Secure`, which no browser keeps for a public origin of plain http; that is for development alone.
@@ -43,12 +48,18 @@ impl OwnCookies {
 
     /// The `Set-Cookie` of a pre-session. It lives as long as the browser runs.
     pub(super) fn set_pre_session(&self, id: &str) -> Box<[u8]> {
-        self.set(self.pre_session, id, "; HttpOnly; SameSite=Lax")
+        self.set(self.pre_session, id, OF_PRE_SESSION)
     }
 
-    /// The `Set-Cookie` of a token, which scripts of the page read. Nobody needs it to be sent back.
+    /// The `Set-Cookie` of a token.
     pub(super) fn set_csrf_token(&self, token: &str) -> Box<[u8]> {
-        self.set(self.csrf_token, token, "; SameSite=Strict")
+        self.set(self.csrf_token, token, OF_TOKEN)
+    }
+
+    /// The `Set-Cookie`s that take both from the client.
+    pub(super) fn expire_tokens(&self) -> [Box<[u8]>; 2] {
+        [(self.pre_session, OF_PRE_SESSION), (self.csrf_token, OF_TOKEN)]
+            .map(|(name, attributes)| self.set(name, "", &format!("; Max-Age=0{attributes}")))
     }
 
     fn set(&self, name: &str, value: &str, attributes: &str) -> Box<[u8]> {
@@ -71,6 +82,24 @@ mod tests {
             (plain.set_csrf_token("x"), "bartizan-csrf-token=x; Path=/; SameSite=Strict"),
         ] {
             assert_eq!(&*cookie, expected.as_bytes());
+        }
+        for (cookies, expected) in [
+            (
+                secure,
+                [
+                    "__Host-presession=; Path=/; Secure; Max-Age=0; HttpOnly; SameSite=Lax",
+                    "__Host-csrf-token=; Path=/; Secure; Max-Age=0; SameSite=Strict",
+                ],
+            ),
+            (
+                plain,
+                [
+                    "bartizan-presession=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax",
+                    "bartizan-csrf-token=; Path=/; Max-Age=0; SameSite=Strict",
+                ],
+            ),
+        ] {
+            assert_eq!(cookies.expire_tokens(), expected.map(|text| text.as_bytes().into()));
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     Clock, DenialCode, Entropy, Grant, HeaderPair, HeaderSet, Reason, ResponseEdits, ResponseHead,
     ResponseHeader, Scheme,
     controls::{Finding, cors::Sharing, isolation},
-    cookie::{CookieRules, Hardened, harden},
+    cookie::{CookieRules, DropReason, Hardened, harden},
     facts::{has_token, list},
     forwarding::is_protected,
     headers::{
@@ -132,6 +132,7 @@ impl Grant {
             handoff: Vec::new(),
         };
         let rules = self.cookie_rules();
+        let hardens = self.engine.0.modes.cookies != Mode::Off;
         for (name, value) in headers {
             let Some(known) = ResponseHeader::identify(name) else {
                 if is_protected(name) {
@@ -160,7 +161,7 @@ impl Grant {
                 }
                 ResponseHeader::Vary => seen.varies_by.push(value.into()),
                 ResponseHeader::RetryAfter => seen.retry_after = Some(value.into()),
-                ResponseHeader::SetCookie => seen.add_cookie(value, rules),
+                ResponseHeader::SetCookie => seen.add_cookie(value, rules, hardens),
                 _ => {}
             }
         }
@@ -170,13 +171,11 @@ impl Grant {
         seen
     }
 
-    /// How cookies are hardened; `None` where that is off.
-    fn cookie_rules(&self) -> Option<&CookieRules> {
-        let inner = &self.engine.0;
-        match (inner.modes.cookies, self.context.scheme) {
-            (Mode::Off, _) => None,
-            (_, Scheme::Https) => Some(&inner.cookies_over_https),
-            (_, Scheme::Http) => Some(&inner.cookies_over_http),
+    /// What cookies must be.
+    fn cookie_rules(&self) -> &CookieRules {
+        match self.context.scheme {
+            Scheme::Https => &self.engine.0.cookies_over_https,
+            Scheme::Http => &self.engine.0.cookies_over_http,
         }
     }
 
@@ -327,9 +326,17 @@ impl Grant {
 }
 
 impl Seen<'_> {
-    fn add_cookie(&mut self, value: &[u8], rules: Option<&CookieRules>) {
+    fn add_cookie(&mut self, value: &[u8], rules: &CookieRules, hardens: bool) {
         self.has_cookies = true;
-        match rules.map_or(Hardened::Keep, |rules| harden(value, rules)) {
+        let outcome = if hardens {
+            harden(value, rules)
+        } else if rules.own(value) {
+            // Whose session it is, and whose tokens are good, is for nobody else to say: that has no mode.
+            Hardened::Drop(DropReason::Owned)
+        } else {
+            Hardened::Keep
+        };
+        match outcome {
             Hardened::Keep => self.cookies.push(value.into()),
             Hardened::Replace(value) => self.cookies.push(value.into()),
             Hardened::Drop(_) => self.dropped_cookies = self.dropped_cookies.saturating_add(1),

@@ -71,10 +71,6 @@ fn what_is_probably_not_meant_is_warned_of() {
             &["origin.trusted[0]"],
         ),
         ("origin = { public = ['http://localhost:8080'], trusted = ['http://localhost:9'] }", &[]),
-        (
-            "session = {}\ndefault.require = 'session'\nroute = [{ match = 'GET /a', require = 'nothing' }]",
-            &["route[0].match"],
-        ),
         ("proxy.forwarded.for = 'x-forwarded-for'", &["proxy.forwarded"]),
         (
             "rate_limit.principal = { limit = 1, per = '1s' }\nroute = [{ match = '* /a', rate_limit.principal = { limit = 1, per = '1s' } }]",
@@ -83,4 +79,75 @@ fn what_is_probably_not_meant_is_warned_of() {
     ] {
         assert_eq!(problems(policy).unwrap(), expected, "{policy}");
     }
+}
+
+#[test]
+fn a_path_that_is_guarded_for_some_methods_is_warned_of_where_the_others_get_less() {
+    const NOTHING: &str = "'nothing'";
+    const ADMIN: &str = "{ any = ['session'], scope = 'admin' }";
+    for (default, routes, expected) in [
+        // It only opens, or demands what all others get.
+        ("'session'", &[("GET /a", "'nothing'")][..], &[][..]),
+        ("'session'", &[("POST /a", "'session'")], &[]),
+        ("'session'", &[("POST /a", "{ any = ['session', 'jwt'] }")], &[]),
+        (ADMIN, &[("POST /a", "'session'")], &[]),
+        (NOTHING, &[("* /a", "'session'")], &[]),
+        // It demands what others do not.
+        (NOTHING, &[("POST /a", "'session'")], &["route[0].match: GET, HEAD, PUT, PATCH, DELETE"]),
+        ("'session'", &[("POST /a", ADMIN)], &["route[0].match: GET, HEAD, PUT, PATCH, DELETE"]),
+        ("'session'", &[("POST /a", "'jwt'")], &["route[0].match: GET, HEAD, PUT, PATCH, DELETE"]),
+        (
+            "{ any = ['session', 'jwt'] }",
+            &[("GET /a", "'session'")],
+            &["route[0].match: POST, PUT, PATCH, DELETE"],
+        ),
+        (NOTHING, &[("GET,POST,PUT,PATCH /a", "'session'")], &["route[0].match: DELETE"]),
+        (NOTHING, &[("GET,POST,PUT,PATCH,DELETE /a", "'session'")], &[]),
+        // The others were thought of.
+        (NOTHING, &[("POST /a", "'session'"), ("* /a", "'nothing'")], &[]),
+        (
+            NOTHING,
+            &[("POST /a", "'session'"), ("GET /a", "'nothing'")],
+            &["route[0].match: PUT, PATCH, DELETE"],
+        ),
+        // They get what a wider route demands, the first that has them.
+        (NOTHING, &[("POST /a/b", "'session'"), ("* /a/**", "'session'")], &[]),
+        (
+            "'session'",
+            &[("POST /a/b", "'session'"), ("GET /a/**", "'nothing'"), ("* /a/**", ADMIN)],
+            &["route[0].match: GET, HEAD"],
+        ),
+        (
+            NOTHING,
+            &[("POST /a/**", "'session'"), ("* /a/b", "'session'")],
+            &["route[0].match: GET, HEAD, PUT, PATCH, DELETE"],
+        ),
+    ] {
+        let routes: Vec<String> = routes
+            .iter()
+            .map(|(path, require)| format!("{{ match = '{path}', require = {require} }}"))
+            .collect();
+        let policy = format!(
+            "version = 1\nsession = {{}}\njwt = {{ issuer = 'https://a.example', audience = 'a' }}\n\
+             default.require = {default}\nroute = [{}]",
+            routes.join(", ")
+        );
+        assert_eq!(half_guarded(&policy), expected, "{policy}");
+    }
+    // Only what comes in at all.
+    let methods = "request.methods = ['GET', 'PROPFIND', 'OPTIONS']\n";
+    let policy = "version = 1\nsession = {}\ndefault.require = 'nothing'\nroute = [{ match = 'GET /a', require = 'session' }]";
+    assert_eq!(half_guarded(&format!("{methods}{policy}")), ["route[0].match: PROPFIND"]);
+}
+
+/// Where methods get less than those that a route names, and which.
+fn half_guarded(policy: &str) -> Vec<String> {
+    let policy = load(&PolicyInput { text: policy, ..PolicyInput::new("bartizan.toml") }).unwrap().policy;
+    let deployment = Deployment { listen: "127.0.0.1:8080".parse().ok(), ..Deployment::default() };
+    let engine = Engine::build(&policy, &deployment).unwrap();
+    let warnings = engine.warnings().iter().map(|warning| {
+        let (_, methods) = warning.message.split_once("others of this path (").unwrap_or(("", "?)"));
+        format!("{}: {}", warning.path, methods.trim_end_matches(')'))
+    });
+    warnings.collect()
 }
