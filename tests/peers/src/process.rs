@@ -59,16 +59,22 @@ impl Peer {
         self.child.id()
     }
 
-    /// Whether it has ended, and how.
+    /// Whether it has ended, and how. What it started and left behind ends then too.
     pub(crate) fn exited(&mut self) -> Option<ExitStatus> {
         if self.exit.is_none() {
             self.exit = self.child.try_wait().expect("the state of a child");
+            if self.exit.is_some() {
+                // Now, not when this is dropped: from here on its number can become another process's, and soon does
+                // where 32768 numbers go round among busy tests. A group that is killed late is somebody else's server.
+                self.end_watch();
+            }
         }
         self.exit
     }
 
     /// Sends it a signal by name: `TERM`.
     pub(crate) fn signal(&self, signal: &str) {
+        assert!(self.exit.is_none(), "{} has ended: its number may be another process's", self.name);
         let status = Command::new("sh")
             .args(["-c", "kill -s \"$1\" \"$2\"", "kill", signal, &self.id().to_string()])
             .status()
@@ -83,13 +89,18 @@ impl Peer {
 
     /// Ends it and everything that it started, at once.
     pub(crate) fn kill(&mut self) {
-        drop(self.lifeline.take());
-        // The watchdog first: until the child is waited for, nobody else can have its process group's number.
-        let _ = self.watchdog.wait();
         if self.exit.is_none() {
+            // The watchdog first: until the child is waited for, nobody else can have its process group's number.
+            self.end_watch();
             let _ = self.child.kill();
             self.exit = self.child.wait().ok();
         }
+    }
+
+    /// Has the watchdog do its work, and end.
+    fn end_watch(&mut self) {
+        drop(self.lifeline.take());
+        let _ = self.watchdog.wait();
     }
 
     /// A guard that prints the log if the test fails while it is held.
@@ -161,5 +172,20 @@ mod tests {
             let status = fs::read_to_string(format!("/proc/{grandchild}/status")).unwrap_or_default();
             (status.is_empty() || status.contains("State:\tZ")).then_some(())
         });
+    }
+
+    #[test]
+    fn a_peer_that_ended_by_itself_is_never_signalled_again() {
+        let mut peer = Peer::spawn("short", Command::new("sh").args(["-c", "sleep 600 & echo $!"]));
+        until("its end", Duration::from_secs(5), || peer.exited());
+        // The watchdog has done its work, so that nothing is left to be killed by a number that may be another's.
+        assert!(peer.lifeline.is_none());
+        assert!(peer.watchdog.try_wait().unwrap().is_some());
+        let left = peer.log().trim().to_owned();
+        until("the end of what it left", Duration::from_secs(5), || {
+            let status = fs::read_to_string(format!("/proc/{left}/status")).unwrap_or_default();
+            (status.is_empty() || status.contains("State:\tZ")).then_some(())
+        });
+        peer.kill();
     }
 }
