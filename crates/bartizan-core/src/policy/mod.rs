@@ -15,6 +15,7 @@ use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use crate::jwt::Algorithm as JwtAlgorithm;
 pub use document::{
     Diagnostic, Document, Location, PolicyInput, Provenance, load, load_and_build, redacted_source, schema,
     schema_text,
@@ -344,23 +345,6 @@ pub struct JwtConfig {
     pub algorithm: Option<JwtAlgorithm>,
     /// How often a new key signs.
     pub rotate_every: Option<Duration>,
-}
-
-/// The algorithm of a signing key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-pub enum JwtAlgorithm {
-    /// Ed25519 (RFC 8037).
-    #[serde(rename = "EdDSA")]
-    EdDsa,
-    /// ECDSA on P-256.
-    #[serde(rename = "ES256")]
-    Es256,
-    /// RSASSA-PKCS1-v1_5, at least 2048 bits.
-    #[serde(rename = "RS256")]
-    Rs256,
-    /// HMAC with SHA-256, at least 32 bytes.
-    #[serde(rename = "HS256")]
-    Hs256,
 }
 
 /// `[api_keys]`

@@ -1,0 +1,129 @@
+//! Keys that verify (RFC 7515 §5.2).
+
+use alloc::sync::Arc;
+use core::fmt;
+
+use super::Algorithm;
+
+/// Verifies signatures with one key. [`HmacKey`](super::HmacKey) does it here; the mathematics of the asymmetric
+/// algorithms is done by whoever has a library for it.
+///
+/// The library must check what the algorithm asks for: that a point is on the curve, that the numbers of an ES256
+/// signature are not zero and come as 64 bytes, that an RSA key has 2048 bits.
+pub trait VerifySignature: Send + Sync {
+    /// Whether `signature` is this key's over `message`.
+    #[must_use]
+    fn verify(&self, message: &[u8], signature: &[u8]) -> bool;
+}
+
+/// A key, and the one algorithm that it is for (RFC 8725 §3.1). It has no way to be shown.
+///
+/// ```
+/// use std::sync::Arc;
+/// use bartizan_core::jwt::{Algorithm, HmacKey, VerifyingKey};
+/// let secret = HmacKey::new(b"0123456789abcdef0123456789abcdef").unwrap();
+/// let key = VerifyingKey::new(Algorithm::Hs256, Arc::new(secret));
+/// assert_eq!(format!("{key:?}"), "VerifyingKey { algorithm: Hs256, legacy: false, .. }");
+/// ```
+#[derive(Clone)]
+pub struct VerifyingKey {
+    algorithm: Algorithm,
+    verifier: Arc<dyn VerifySignature>,
+    legacy: bool,
+}
+
+impl VerifyingKey {
+    /// Of tokens as we issue them.
+    pub fn new(algorithm: Algorithm, verifier: Arc<dyn VerifySignature>) -> Self {
+        Self { algorithm, verifier, legacy: false }
+    }
+
+    /// Of an application that moves to us: its tokens may lack `kid`, `iss` and `aud`, and have `JWT` for their `typ` or
+    /// none. What they do have must be right.
+    ///
+    /// Whatever else is signed with this key is accepted as an access token, so it must sign nothing else.
+    #[must_use]
+    pub fn with_legacy_tokens(self) -> Self {
+        Self { legacy: true, ..self }
+    }
+
+    /// What it signs with.
+    pub const fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// Whether its tokens may lack what ours have.
+    pub const fn is_legacy(&self) -> bool {
+        self.legacy
+    }
+
+    /// Whether `signature` is this key's over `message`.
+    pub(super) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+        // DER in place of the two numbers of ES256 fails here, however lenient the verifier is (RFC 7518 §3.4).
+        self.algorithm.signature_bytes().is_none_or(|length| signature.len() == length)
+            && self.verifier.verify(message, signature)
+    }
+}
+
+impl fmt::Debug for VerifyingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifyingKey")
+            .field("algorithm", &self.algorithm)
+            .field("legacy", &self.legacy)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Two keys are never told apart by their values.
+impl PartialEq for VerifyingKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.algorithm == other.algorithm
+            && self.legacy == other.legacy
+            && Arc::ptr_eq(&self.verifier, &other.verifier)
+    }
+}
+
+impl Eq for VerifyingKey {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    /// A verifier that lets everything pass.
+    struct Lenient;
+
+    impl VerifySignature for Lenient {
+        fn verify(&self, _: &[u8], _: &[u8]) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn a_signature_has_the_length_of_its_algorithm() {
+        for (algorithm, length, expected) in [
+            (Algorithm::EdDsa, 64, true),
+            (Algorithm::EdDsa, 63, false),
+            (Algorithm::EdDsa, 0, false),
+            (Algorithm::Es256, 64, true),
+            (Algorithm::Es256, 65, false),
+            // DER.
+            (Algorithm::Es256, 71, false),
+            (Algorithm::Hs256, 32, true),
+            (Algorithm::Hs256, 31, false),
+            (Algorithm::Hs256, 0, false),
+            (Algorithm::Rs256, 256, true),
+        ] {
+            let key = VerifyingKey::new(algorithm, Arc::new(Lenient));
+            assert_eq!(key.verify(b"", &vec![0; length]), expected, "{algorithm} {length}");
+        }
+    }
+
+    #[test]
+    fn keys_are_the_same_where_they_are_one() {
+        let key = VerifyingKey::new(Algorithm::Es256, Arc::new(Lenient));
+        assert_eq!(key.clone(), key);
+        assert_ne!(key.clone().with_legacy_tokens(), key);
+        assert_ne!(VerifyingKey { algorithm: Algorithm::EdDsa, ..key.clone() }, key);
+    }
+}
