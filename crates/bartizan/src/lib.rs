@@ -23,6 +23,8 @@ mod finished;
 mod future;
 mod headers;
 mod judge;
+#[cfg(feature = "jwt")]
+pub mod jwt;
 mod layer;
 mod log;
 mod policy_file;
