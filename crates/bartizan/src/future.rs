@@ -11,7 +11,7 @@ use std::{
 };
 
 use bartizan_core::{Decision, Denial, DenialCode, Grant, Reason, Reply, ResponseHead, policy::Mode};
-use http::{Extensions, Method, Request, Response};
+use http::{Extensions, Method, Request, Response, header};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
@@ -19,7 +19,7 @@ use tower_service::Service;
 use crate::{
     BoxFuture, DenialEvent, HeaderPairs, OsClock, OsEntropy,
     body::{BoxError, Exceeded, RequestBodies, RequestBody, ResponseBodies},
-    connection,
+    connection, csrf_token,
     extract::{ClientIp, CspNonce},
     headers,
     judge::{Judged, Seen, Shared},
@@ -58,6 +58,8 @@ struct Passed {
     exceeded: Option<Exceeded>,
     /// What the handler does with sessions, where the policy has any.
     sessions: Option<Arc<Handle>>,
+    /// What the handler was given CSRF tokens by, where there are keys.
+    tokens: Option<Arc<csrf_token::Issuer>>,
 }
 
 impl<S, B, I, O> ResponseFuture<S, B, I, O>
@@ -122,6 +124,10 @@ where
     if let Some(handle) = &sessions {
         request.extensions_mut().insert(Sessions(Arc::clone(handle)));
     }
+    let tokens = csrf_token::Issuer::new(&grant);
+    if let Some(issuer) = &tokens {
+        request.extensions_mut().insert(Arc::clone(issuer));
+    }
     let mut exceeded = None;
     let (parts, body) = request.into_parts();
     let mut body = body_of(body);
@@ -129,7 +135,7 @@ where
         exceeded = Some(body.limit(max));
     }
     let body = <B as RequestBodies<I>>::carry(body);
-    let passed = Passed { shared: Arc::clone(shared), grant, seen, exceeded, sessions };
+    let passed = Passed { shared: Arc::clone(shared), grant, seen, exceeded, sessions, tokens };
     match catch_unwind(AssertUnwindSafe(|| inner.call(Request::from_parts(parts, body)))) {
         Ok(future) => ResponseFuture { state: State::Handling { future, passed } },
         Err(panic) => replied(passed.panicked::<B, O>(panic)),
@@ -208,7 +214,8 @@ impl Passed {
             return self.refuse::<B, O>(&self.grant.fail(Reason::new(DenialCode::BodyTooLarge), OsEntropy));
         }
         let mail = self.sessions.as_ref().filter(|handle| handle.has_mail()).cloned();
-        if mail.is_some() {
+        let tokens = self.tokens.as_ref().filter(|issuer| issuer.has_issued()).cloned();
+        if mail.is_some() || tokens.is_some() {
             self.grant.make_personal();
         }
         let head = ResponseHead {
@@ -225,7 +232,10 @@ impl Passed {
         let Shared { prepared, finished, .. } = &*self.shared;
         headers::edit_response(response.headers_mut(), &edits, prepared, finished);
         if let Some(handle) = mail {
-            handle.deliver(response.headers_mut());
+            // Tokens of before are worth nothing now, and so is a pre-session that began with one.
+            handle.deliver(&self.grant, response.headers_mut());
+        } else if let Some(cookie) = tokens.and_then(|issuer| issuer.set_cookie()) {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
         }
         response.map(<B as ResponseBodies<O>>::pass)
     }

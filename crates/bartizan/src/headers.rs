@@ -140,15 +140,13 @@ pub(crate) fn response<B>(
 /// A reply as a handler's response: its type, its body and what goes with its status. The layer around the handler adds
 /// the rest, as to every response.
 #[cfg(feature = "axum")]
-pub(crate) fn bare_response(reply: &Reply, engine: &Engine) -> axum::response::Response {
+pub(crate) fn bare_response(reply: &Reply) -> axum::response::Response {
     use ResponseHeader::{ContentType, RetryAfter, WwwAuthenticate};
 
-    let prepared = engine.prepared_headers();
-    let own = reply.prepared().iter().filter_map(|id| prepared.get(id.index()));
-    let own = own.filter(|header| matches!(header.name, ContentType | RetryAfter | WwwAuthenticate));
+    let own = reply.headers().filter(|(name, _)| matches!(name, ContentType | RetryAfter | WwwAuthenticate));
     let mut headers = HeaderMap::new();
-    for header in own {
-        append(&mut headers, name(header.name), header.value.as_bytes());
+    for (header, value) in own {
+        append(&mut headers, name(header), value);
     }
     let mut response = Response::new(axum::body::Body::from(Bytes::from(reply.body.clone())));
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -8,7 +8,7 @@
 //! The public interface is:
 //!
 //! - [`BartizanLayer`] (a [`Layer`]), and the [`Engine`] that it is built from, which a [`PolicyFile`] gives;
-//! - [`CspNonce`] and [`ClientIp`]: what a handler may ask for;
+//! - [`Sessions`], [`Session`], [`CsrfToken`], [`CspNonce`] and [`ClientIp`]: what a handler may ask for;
 //! - [`Store`]: who answers for credentials; its [`Principal`] reaches the handler as an extension;
 //! - [`DenialEvent`]: what the log says of a refusal;
 //! - [`policy`]: what a person writes.
@@ -18,6 +18,7 @@
 
 mod body;
 mod connection;
+mod csrf_token;
 mod extract;
 mod finished;
 mod future;
@@ -27,23 +28,26 @@ mod judge;
 pub mod jwt;
 mod layer;
 mod log;
+mod master_key;
 mod policy_file;
 mod session_handle;
 mod world;
 
 pub use bartizan_core::{
     Answer, Credential, Decision, Denial, DenialCode, Deployment, Engine, Grant, PolicyError, Principal,
-    Query, Reason, RequestId, Scheme, Warning, limit, policy, session,
+    Query, Reason, RequestId, Scheme, Warning, keys, limit, policy, session,
 };
 pub use bartizan_store::{Answers, BoxFuture, NoStore, Store, StoreError, WithLocalLimits};
 #[cfg(feature = "axum")]
 pub use body::AxumBodies;
 pub use body::{AnyBodies, BodyTooLarge, BoxError, RequestBodies, RequestBody, ResponseBodies, ResponseBody};
 pub use connection::{HeaderPairs, PeerAddr};
+pub use csrf_token::{CsrfToken, NoCsrfToken};
 pub use extract::{ClientIp, CspNonce, UnknownPeer};
 pub use future::ResponseFuture;
 pub use layer::{BartizanLayer, BartizanService};
 pub use log::{DENIAL_TARGET, DenialEvent};
+pub use master_key::MasterKeyError;
 pub use policy_file::{Faults, PolicyFile, PolicyFileError};
 #[cfg(feature = "axum")]
 pub use session_handle::Authenticated;

@@ -7,9 +7,12 @@ use std::{
 
 use bartizan_core::{
     Deployment, Engine,
+    keys::Keys,
     policy::{Diagnostic, PolicyInput, load_and_build},
 };
 use thiserror::Error;
+
+use crate::master_key::{self, MasterKeyError};
 
 /// What the variables of overrides begin with.
 const OVERRIDE: &str = "BARTIZAN__";
@@ -29,22 +32,33 @@ const OVERRIDE: &str = "BARTIZAN__";
 /// }
 /// # Ok::<(), bartizan::PolicyFileError>(())
 /// ```
+///
+/// The keys that CSRF tokens are made with are of the policy's `store.master_key`, where that is an `env://NAME` or a
+/// `file:///path`; nothing else of `[store]` is read.
 #[derive(Clone, Debug)]
 pub struct PolicyFile {
     path: PathBuf,
     profile: Option<String>,
+    keys: Option<Keys>,
 }
 
 impl PolicyFile {
     /// The file at `path`.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), profile: None }
+        Self { path: path.into(), profile: None, keys: None }
     }
 
     /// Chooses a profile by name, whatever the environment says.
     #[must_use]
     pub fn profile(mut self, name: impl Into<String>) -> Self {
         self.profile = Some(name.into());
+        self
+    }
+
+    /// The keys of a master key that the application fetched itself; the policy's are not read then.
+    #[must_use]
+    pub fn keys(mut self, keys: Keys) -> Self {
+        self.keys = Some(keys);
         self
     }
 
@@ -64,9 +78,16 @@ impl PolicyFile {
             ..PolicyInput::new(&name)
         };
         let development = profile.as_deref() == Some("development");
-        let deployment = Deployment { development, ..Deployment::default() };
-        match load_and_build(&input, |_| Ok(deployment)) {
-            Ok((engine, _)) => Ok(engine),
+        let mut keys = Ok(self.keys.clone());
+        let built = load_and_build(&input, |policy| {
+            if let Ok(None) = keys {
+                keys = master_key::read(policy, development);
+            }
+            let keys = keys.as_ref().ok().cloned().flatten();
+            Ok(Deployment { development, keys, ..Deployment::default() })
+        });
+        match built {
+            Ok((engine, _)) => keys.map(|_| engine).map_err(PolicyFileError::MasterKey),
             Err(faults) => Err(PolicyFileError::Faulty(Faults { path: self.path.clone(), faults })),
         }
     }
@@ -103,6 +124,9 @@ pub enum PolicyFileError {
     /// It was read, and something is wrong with it.
     #[error(transparent)]
     Faulty(Faults),
+    /// Its master key cannot be had.
+    #[error("a master key of the policy cannot be read: {0}")]
+    MasterKey(MasterKeyError),
 }
 
 /// All that is wrong with a policy file, one line each.

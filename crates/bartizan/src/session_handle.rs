@@ -247,12 +247,13 @@ impl Handle {
         outbox.cookie.is_some() || outbox.signed_out
     }
 
-    /// Gives the response what the handler did.
-    pub(crate) fn deliver(&self, headers: &mut HeaderMap) {
+    /// Gives the response what the handler did. What the client's CSRF tokens were bound to goes with it.
+    pub(crate) fn deliver(&self, grant: &Grant, headers: &mut HeaderMap) {
         let outbox = std::mem::take(&mut *self.outbox());
         let expired = outbox.signed_out.then(|| self.engine.expired_session_cookie()).flatten();
-        for cookie in [outbox.cookie, expired].into_iter().flatten() {
-            if let Ok(mut value) = HeaderValue::from_str(&cookie) {
+        let own = [outbox.cookie, expired].into_iter().flatten().map(str::into_boxed_bytes);
+        for cookie in own.chain(grant.expired_token_cookies()) {
+            if let Ok(mut value) = HeaderValue::from_bytes(&cookie) {
                 value.set_sensitive(true);
                 headers.append(header::SET_COOKIE, value);
             }
@@ -296,7 +297,7 @@ mod axum_extractors {
             let engine = &self.0.engine;
             let reply = engine.refuse(Reason::new(code), OsEntropy).into_reply();
             // Without the policy's headers: the layer adds them to every response.
-            headers::bare_response(&reply, engine)
+            headers::bare_response(&reply)
         }
     }
 

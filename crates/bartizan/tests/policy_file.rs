@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use bartizan::{BartizanLayer, PolicyFile, PolicyFileError};
+use bartizan::{BartizanLayer, PolicyFile, PolicyFileError, keys::Keys};
 
 fn written(text: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -53,4 +53,68 @@ fn a_file_that_is_not_there_is_named() {
     let error = PolicyFile::new("/nowhere/bartizan.toml").load().unwrap_err();
     assert_eq!(error.to_string(), "cannot read the policy /nowhere/bartizan.toml");
     assert!(std::error::Error::source(&error).is_some());
+}
+
+#[test]
+fn a_master_key_is_read_where_the_policy_says() {
+    const KEY: &str = "0123456789abcdef0123456789abcdef";
+    let folder = tempfile::tempdir().unwrap();
+    let (good, short, long) =
+        (folder.path().join("good"), folder.path().join("short"), folder.path().join("long"));
+    fs::write(&good, format!("{KEY}\n")).unwrap();
+    fs::write(&short, "hunter2").unwrap();
+    fs::write(&long, KEY.repeat(200)).unwrap();
+    let reference = |path: &PathBuf| format!("file://{}", path.display());
+    let (good, short, long) = (reference(&good), reference(&short), reference(&long));
+    for (profile, store, expected) in [
+        (None, "", None),
+        (None, "store.url = 'memory:'", None),
+        (None, &*format!("store.master_key = '{good}'"), None),
+        // The tests' runner sets it, and it is long enough.
+        (None, "store.master_key = 'env://CARGO_PKG_DESCRIPTION'", None),
+        (Some("development"), &format!("store.master_key = '{KEY}'"), None),
+        (
+            None,
+            "store.master_key = 'env://BARTIZAN_TEST_UNSET'",
+            Some("store.master_key: env://BARTIZAN_TEST_UNSET: the environment variable is not set"),
+        ),
+        (None, "store.master_key = 'vault://kv/key#it'", Some("`PolicyFile::keys`")),
+        (None, &format!("store.master_key = '{short}'"), Some("the master key has 7 bytes")),
+        (None, &format!("store.master_key = '{long}'"), Some("the value is longer than 4096 bytes")),
+        (
+            None,
+            &format!("store = {{ master_key = '{good}', previous_master_keys = ['{good}', '{short}'] }}"),
+            Some("store.previous_master_keys[1]: "),
+        ),
+        (
+            None,
+            &format!("store = {{ master_key = '{good}', previous_master_keys = ['file:///nowhere/key'] }}"),
+            Some("store.previous_master_keys[0]: file:///nowhere/key: "),
+        ),
+        (None, &format!("store.master_key = '{KEY}'"), Some("policy.secret-literal")),
+    ] {
+        let (_folder, path) = written(&format!(
+            "version = 1\norigin.public = ['https://api.example.com']\n{store}\n[profile.development]"
+        ));
+        let file = PolicyFile::new(&path);
+        let file = if let Some(profile) = profile { file.profile(profile) } else { file };
+        let told = file.load().err().map(|error| format!("{error} {error:?}"));
+        match (&told, expected) {
+            (None, None) => {}
+            (Some(told), Some(expected)) => assert!(told.contains(expected), "{store}: {told}"),
+            other => panic!("{store}: {other:?}"),
+        }
+        let told = told.unwrap_or_default();
+        assert!(!told.contains("hunter2") && !told.contains(KEY), "{told}");
+    }
+}
+
+#[test]
+fn keys_that_the_application_fetched_are_taken_before_the_policys() {
+    let (_folder, path) = written(
+        "version = 1\norigin.public = ['https://api.example.com']\nstore.master_key = 'vault://kv/key#it'",
+    );
+    let keys = Keys::new(&[b"0123456789abcdef0123456789abcdef"]).unwrap();
+    assert!(PolicyFile::new(&path).keys(keys).load().is_ok());
+    assert!(matches!(PolicyFile::new(&path).load(), Err(PolicyFileError::MasterKey(_))));
 }

@@ -4,6 +4,7 @@ use alloc::{boxed::Box, format, string::String};
 use core::mem;
 
 use super::{
+    Engine,
     build::plain_path,
     evaluation::{Evaluation, Stop},
 };
@@ -253,7 +254,26 @@ where
     }
 }
 
-impl super::Engine {
+/// Makes the tokens of the client of one request: what is left of its [`Grant`] for that, for a handler to keep.
+#[derive(Clone, Debug)]
+pub struct TokenIssuer {
+    engine: Engine,
+    client: Client,
+}
+
+impl TokenIssuer {
+    /// A token as [`Grant::csrf_token`] makes it. `None` where a page of another site loads this.
+    pub fn issue(&self, now: Timestamp, mut entropy: impl Entropy) -> Option<IssuedToken> {
+        self.engine.issue(self.client, now, &mut entropy)
+    }
+
+    /// The engine that let the request in.
+    pub const fn engine(&self) -> &Engine {
+        &self.engine
+    }
+}
+
+impl Engine {
     fn issue(&self, client: Client, now: Timestamp, entropy: &mut impl Entropy) -> Option<IssuedToken> {
         let keys = self.0.keys.as_ref()?;
         let (binding, set_cookie) = match client {
@@ -278,12 +298,25 @@ impl Grant {
     /// as often as the page needs it.
     ///
     /// `None` where the deployment has no keys, and where a page of another site loads this.
-    pub fn csrf_token(&self, now: Timestamp, mut entropy: impl Entropy) -> Option<IssuedToken> {
-        let client = match self.session() {
+    pub fn csrf_token(&self, now: Timestamp, entropy: impl Entropy) -> Option<IssuedToken> {
+        self.token_issuer()?.issue(now, entropy)
+    }
+
+    /// The same for later, where a handler may or may not need one. `None` where the deployment has no keys.
+    #[inline]
+    pub fn token_issuer(&self) -> Option<TokenIssuer> {
+        self.engine
+            .0
+            .keys
+            .is_some()
+            .then(|| TokenIssuer { engine: self.engine.clone(), client: self.client() })
+    }
+
+    fn client(&self) -> Client {
+        match self.session() {
             Some(session) => Client::Known(Binding::Session(session)),
             None => self.context.seldom.as_ref().map_or(Client::New, |seldom| seldom.client),
-        };
-        self.engine.issue(client, now, &mut entropy)
+        }
     }
 
     /// The `Set-Cookie`s that take from the client what its CSRF tokens were bound to, and the token that its scripts

@@ -82,7 +82,7 @@ impl Grant {
     }
 
     /// Says that the response is for this client alone: a handler has begun or ended a session, and its cookie will be
-    /// added to what [`respond`](Self::respond) gives.
+    /// added to what [`respond`](Self::respond) gives, or it was given a CSRF token.
     pub fn make_personal(&mut self) {
         self.context.is_personal = true;
     }

@@ -14,6 +14,7 @@ mod store;
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
 pub(crate) use csrf_token::Client;
+pub use csrf_token::TokenIssuer;
 pub use evaluation::Evaluation;
 pub use grant::RequestEdits;
 pub(crate) use handoff::Handoff;

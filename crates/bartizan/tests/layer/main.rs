@@ -2,6 +2,7 @@
 
 mod bodies;
 mod credentials;
+mod csrf_tokens;
 mod facts;
 mod failures;
 mod limits;

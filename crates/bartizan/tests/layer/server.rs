@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 
 use axum::{Router, ServiceExt, extract::Request};
-use bartizan::{AnyBodies, AxumBodies, BartizanLayer, Deployment, Engine, PeerAddr, Scheme, policy::Policy};
+use bartizan::{
+    AnyBodies, AxumBodies, BartizanLayer, Deployment, Engine, PeerAddr, Scheme, keys::Keys, policy::Policy,
+};
 use hyper::server::conn::http1;
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use tokio::{
@@ -21,6 +23,12 @@ pub(crate) fn policy(text: &str) -> Policy {
 pub(crate) fn engine(text: &str) -> Engine {
     let deployment = Deployment { tls: true, ..Deployment::default() };
     Engine::build(&policy(text), &deployment).unwrap()
+}
+
+/// The same for a deployment that makes CSRF tokens.
+pub(crate) fn engine_with_keys(text: &str) -> Engine {
+    let keys = Keys::new(&[b"the master key of these tests, no secret"]).ok();
+    Engine::build(&policy(text), &Deployment { tls: true, keys, ..Deployment::default() }).unwrap()
 }
 
 pub(crate) fn layer(text: &str) -> BartizanLayer<AxumBodies> {
