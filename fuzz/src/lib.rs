@@ -3,6 +3,7 @@
 use bartizan_core::{
     Answer, Decision, Deployment, Engine, Entropy, Form, Grant, HeaderPair, Reply, RequestHead,
     ResponseEdits, ResponseHead, Scheme, Step, Timestamp,
+    keys::Keys,
     policy::{PolicyInput, load_and_build},
 };
 
@@ -22,10 +23,24 @@ impl Entropy for Fixed {
 
 /// The engine of a policy that is known to be good.
 pub fn engine(text: &str) -> Engine {
-    match load_and_build(
-        &PolicyInput { text, ..PolicyInput::new("fuzz.toml") },
-        |_| Ok(Deployment::default()),
-    ) {
+    build(text, Deployment::default())
+}
+
+/// The same with [`keys`].
+pub fn engine_with_keys(text: &str) -> Engine {
+    build(text, Deployment { keys: Some(keys()), ..Deployment::default() })
+}
+
+/// The keys that the targets' tokens are made by.
+pub fn keys() -> Keys {
+    match Keys::new(&[b"the master key of the fuzz targets, no secret"]) {
+        Ok(keys) => keys,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn build(text: &str, deployment: Deployment) -> Engine {
+    match load_and_build(&PolicyInput { text, ..PolicyInput::new("fuzz.toml") }, |_| Ok(deployment)) {
         Ok((engine, _)) => engine,
         Err(errors) => panic!("the target's own policy is wrong: {errors:?}"),
     }
