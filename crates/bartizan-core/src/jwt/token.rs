@@ -118,3 +118,6 @@ impl fmt::Debug for VerifiedToken {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
