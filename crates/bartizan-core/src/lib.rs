@@ -20,6 +20,7 @@ mod facts;
 mod form;
 mod forwarding;
 pub mod headers;
+pub mod key_ring;
 pub mod keys;
 pub mod limit;
 pub mod login;
