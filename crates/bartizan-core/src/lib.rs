@@ -21,6 +21,7 @@ mod form;
 mod forwarding;
 pub mod headers;
 pub mod jwt;
+pub mod key_ring;
 pub mod keys;
 pub mod limit;
 pub mod login;

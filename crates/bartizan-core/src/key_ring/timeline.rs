@@ -1,0 +1,64 @@
+//! What happens to the keys of a ring and when, for a person to see.
+
+use alloc::vec::Vec;
+
+use super::{KeyUse, Ring, Settings};
+use crate::Timestamp;
+
+/// Something that happened or is going to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Event<'r> {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub what: Happening,
+    /// To which key; `None` where it has yet to be made.
+    pub kid: Option<&'r str>,
+}
+
+/// What happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Happening {
+    /// The key is published.
+    Published,
+    /// The next key is made, if nothing comes between.
+    Made,
+    /// The key begins to sign.
+    Begins,
+    /// The key signs no more.
+    Ends,
+    /// Nothing that it signed is valid; the key is forgotten.
+    Retires,
+    /// The key was revoked; nothing else happens to it.
+    Revoked,
+}
+
+/// All events, the earliest first: those behind `now`, and those before it if the ring stays as it is.
+pub fn timeline<'r>(ring: &'r Ring, settings: &Settings) -> Vec<Event<'r>> {
+    let mut events = Vec::new();
+    for key in &ring.keys {
+        let mut event = |at, what| events.push(Event { at, what, kid: Some(key.kid()) });
+        event(key.created, Happening::Published);
+        if let KeyUse::Signs(window) = key.key_use {
+            // What was to come after the revocation does not.
+            let counts = |at: &Timestamp| key.revoked.is_none_or(|revoked| *at <= revoked);
+            for (at, what) in [(window.from, Happening::Begins), (window.until, Happening::Ends)] {
+                if counts(&at) {
+                    event(at, what);
+                }
+            }
+        }
+        match key.revoked {
+            Some(at) => event(at, Happening::Revoked),
+            None => event(key.retires(ring.longest_token, settings), Happening::Retires),
+        }
+    }
+    let begins =
+        |key: &super::RingKey| key.window().filter(|_| key.revoked.is_none()).map(|window| window.from);
+    if let Some(last) = ring.keys.iter().filter_map(begins).max() {
+        events.push(Event { at: last.before(settings.ahead()), what: Happening::Made, kid: None });
+    }
+    events.sort_unstable();
+    events
+}
