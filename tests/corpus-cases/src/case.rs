@@ -8,9 +8,10 @@ use std::{
     time::Duration,
 };
 
+use bartizan_core::{Scheme, limit::Taken};
 use serde::Deserialize;
 
-use crate::{Expect, text, written};
+use crate::{Expect, StoreAnswer, text, written};
 
 /// A surface that runs the cases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -27,17 +28,6 @@ pub enum Surface {
 impl Surface {
     /// All surfaces.
     pub const ALL: [Self; 3] = [Self::Engine, Self::Tower, Self::Gateway];
-}
-
-/// How a request reaches the listener.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Scheme {
-    /// Plain HTTP.
-    #[default]
-    Http,
-    /// HTTP over TLS.
-    Https,
 }
 
 /// A way for the handler or upstream to fail.
@@ -83,7 +73,7 @@ pub struct Case {
     pub answer: StoreAnswer,
     /// Whether a one-time token was not used before; `None` where the store cannot say.
     pub fresh: Option<bool>,
-    /// Whether the deployment has keys: [`MASTER_KEY`](crate::MASTER_KEY).
+    /// Whether the deployment has keys.
     pub has_keys: bool,
     /// What it answers to whoever takes from a bucket, each time the next, the last for good.
     pub taken: Vec<Taken>,
@@ -136,37 +126,6 @@ impl Response {
         };
         self.headers.iter().map(|(name, value)| (name.clone(), own(value))).collect()
     }
-}
-
-/// What the store answers to every query.
-#[derive(Clone, Debug)]
-pub enum StoreAnswer {
-    /// The credential is whose?
-    Principal {
-        /// The subject.
-        subject: String,
-        /// The scopes.
-        scopes: Vec<String>,
-        /// The one kind of credential that is known (`session`, `jwt`, `api-key`), or every kind.
-        kind: Option<String>,
-    },
-    /// There is no such credential.
-    Unknown,
-    /// The store cannot be asked.
-    Unavailable,
-}
-
-/// What came of taking from a bucket.
-#[derive(Clone, Copy, Debug)]
-pub struct Taken {
-    /// Whether there was enough in it.
-    pub allowed: bool,
-    /// How many are left in it.
-    pub remaining: u32,
-    /// How long until one more may come.
-    pub retry_after: Duration,
-    /// How long until it is full again.
-    pub reset_after: Duration,
 }
 
 /// All cases.
@@ -247,7 +206,10 @@ fn read_case(
     case: written::Case,
 ) -> Result<Case, String> {
     let peer = case.peer.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    let scheme = case.scheme.unwrap_or_default();
+    let scheme = match case.scheme {
+        Some(written::Scheme::Https) => Scheme::Https,
+        Some(written::Scheme::Http) | None => Scheme::Http,
+    };
     let request = match (case.head, case.bytes) {
         (Some(head), None) => Request::Head(read_head(headers, head)?),
         (None, Some(raw)) => Request::Bytes(text::bytes(&raw)?),
@@ -341,13 +303,6 @@ fn read_taken(taken: written::Taken) -> Taken {
         remaining: taken.remaining,
         retry_after: Duration::from_secs_f64(taken.retry_after),
         reset_after: Duration::from_secs_f64(taken.reset_after),
-    }
-}
-
-impl Case {
-    /// What the store answers to whoever takes from a bucket for the `turn`th time, from 0.
-    pub fn taken(&self, turn: usize) -> Option<Taken> {
-        self.taken.get(turn).or(self.taken.last()).copied()
     }
 }
 

@@ -5,19 +5,21 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use crate::{Case, Corpus, Observed, Surface, Token};
+use bartizan_core::Clock;
+
+use crate::{Case, Corpus, Observed, Surface};
 
 impl Corpus {
     /// Sends every case that `surface` can see with `send`, and says all differences of all cases, or how many
     /// cases there were. An `Err` of `send` is a difference too: the policy does not build, the socket failed.
     ///
-    /// `mint` makes the CSRF tokens that cases name, by [`MASTER_KEY`](crate::MASTER_KEY): the same for the same token.
+    /// The CSRF tokens that a case names are as old as it says by `clock`, which must be the surface's.
     ///
     /// `BARTIZAN_CORPUS=csrf.toml` or any part of a file's or case's name picks the cases that have it.
     pub fn check(
         &self,
         surface: Surface,
-        mint: impl Fn(Token<'_>) -> String,
+        clock: impl Clock + Copy,
         mut send: impl FnMut(&Case) -> Result<Observed, String>,
     ) -> Result<usize, String> {
         let picked = std::env::var("BARTIZAN_CORPUS").unwrap_or_default();
@@ -27,7 +29,7 @@ impl Corpus {
                 continue;
             }
             count += 1;
-            let case = &case.with_tokens(&mint);
+            let case = &case.with_tokens(clock.now());
             let differences = match catch_unwind(AssertUnwindSafe(|| send(case))) {
                 Ok(Ok(observed)) => case.expect.differences(&observed),
                 Ok(Err(error)) => vec![error],

@@ -1,22 +1,44 @@
-//! CSRF tokens in cases: named in the files, made by whoever runs them.
+//! CSRF tokens in cases: named in the files, made when a case is run.
 
-use crate::{Case, Request};
+use bartizan_core::{
+    Entropy, Timestamp,
+    csrf_token::{self, Binding},
+    keys::PERIOD,
+    session::SessionKey,
+};
 
-/// The master key of the deployments that run the cases.
-pub const MASTER_KEY: &[u8] = b"the master key of the corpus, which is no secret";
+use crate::{Case, Request, deployment::keys};
+
+impl Case {
+    /// The case with the tokens that it names, made for a deployment with its keys whose clock shows `now`.
+    pub(crate) fn with_tokens(&self, now: Timestamp) -> Self {
+        let mut case = self.clone();
+        let fill = |text: &mut Vec<u8>| {
+            if let Some(filled) = fill(text, &|token| token.mint(now)) {
+                *text = filled;
+            }
+        };
+        if let Request::Head(head) = &mut case.request {
+            head.headers.iter_mut().for_each(|(_, value)| fill(value));
+            fill(&mut head.body);
+        }
+        case.expect.texts_at_handler().for_each(fill);
+        case
+    }
+}
 
 /// A token that a case names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Token<'c> {
+struct Token<'c> {
     /// How old its key is.
-    pub key: KeyAge,
+    key: KeyAge,
     /// Whose it is.
-    pub owner: Owner<'c>,
+    owner: Owner<'c>,
 }
 
 /// How old the key of a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyAge {
+enum KeyAge {
     /// The current one: `{csrf:…}`.
     Current,
     /// The one before, which is still accepted: `{csrf-previous:…}`.
@@ -29,29 +51,11 @@ pub enum KeyAge {
 
 /// Whose a token is, by the value of the cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Owner<'c> {
+enum Owner<'c> {
     /// Of the session cookie.
     Session(&'c str),
     /// Of the pre-session cookie.
     PreSession(&'c str),
-}
-
-impl Case {
-    /// The case with its tokens, as `mint` makes them: the same for the same [`Token`].
-    pub(crate) fn with_tokens(&self, mint: impl Fn(Token<'_>) -> String) -> Self {
-        let mut case = self.clone();
-        let fill = |text: &mut Vec<u8>| {
-            if let Some(filled) = fill(text, &mint) {
-                *text = filled;
-            }
-        };
-        if let Request::Head(head) = &mut case.request {
-            head.headers.iter_mut().for_each(|(_, value)| fill(value));
-            fill(&mut head.body);
-        }
-        case.expect.texts_at_handler().for_each(fill);
-        case
-    }
 }
 
 /// `text` with its tokens; `None` where it names none.
@@ -84,6 +88,31 @@ impl<'c> Token<'c> {
             _ => return None,
         };
         Some(Self { key, owner })
+    }
+
+    /// The token itself: a token that is named twice is one.
+    fn mint(self, now: Timestamp) -> String {
+        let binding = match self.owner {
+            Owner::Session(cookie) => Binding::Session(SessionKey::of(cookie.as_bytes())),
+            Owner::PreSession(cookie) => Binding::pre_session(cookie.as_bytes()).expect("a pre-session's id"),
+        };
+        let period = u64::try_from(PERIOD.as_millis()).expect("days in milliseconds");
+        let made = match self.key {
+            KeyAge::Current => now.0,
+            KeyAge::Previous => now.0 - period,
+            KeyAge::Expired => now.0 - 2 * period,
+            // More than the clock of another node can be ahead.
+            KeyAge::Future => now.0 + 2 * period,
+        };
+        csrf_token::mint(&keys(), &binding, Timestamp(made), &mut Fixed).expect("a time that has a key")
+    }
+}
+
+struct Fixed;
+
+impl Entropy for Fixed {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        bytes.fill(7);
     }
 }
 

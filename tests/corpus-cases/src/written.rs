@@ -11,9 +11,10 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
+use bartizan_core::policy::CredentialKind;
 use serde::Deserialize;
 
-use crate::{Fault, Scheme, Surface};
+use crate::{Fault, Surface};
 
 /// One file.
 #[derive(Debug, Deserialize)]
@@ -69,6 +70,16 @@ pub struct Case {
     pub taken: Vec<Taken>,
     /// What must come of it.
     pub expect: Expect,
+}
+
+/// How a request reaches the listener.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scheme {
+    /// Plain HTTP, where nothing is written.
+    Http,
+    /// HTTP over TLS.
+    Https,
 }
 
 /// `head`
@@ -136,7 +147,7 @@ pub struct PrincipalAnswer {
     #[serde(default)]
     pub scopes: Vec<String>,
     /// The kind of credential that is known; credentials of another kind are unknown.
-    pub kind: Option<String>,
+    pub kind: Option<CredentialKind>,
 }
 
 /// `taken = [{ allowed = false, remaining = 0, retry_after = 3, reset_after = 10.5 }]`

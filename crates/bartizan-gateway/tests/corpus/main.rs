@@ -1,6 +1,5 @@
 //! Runs the corpus against the gateway: a real one on a loopback socket, between a raw client and a raw upstream.
 
-mod log;
 mod upstream;
 mod wire;
 
@@ -13,18 +12,10 @@ use std::{
     time::Duration,
 };
 
-use bartizan::{Answers, BoxFuture, OsClock};
-use bartizan_core::{
-    Answer, Clock as _, Deployment, Entropy, Principal, Query, Timestamp,
-    csrf_token::{self, Binding},
-    keys::{Keys, PERIOD},
-    limit::Taken,
-    policy::{CredentialKind, PolicyInput, load_and_build},
-    session::{SessionKey, SessionRecord},
-};
+use bartizan::{Answer, Answers, BoxFuture, DENIAL_TARGET, OsClock, Query};
+use bartizan_core::Deployment;
 use bartizan_corpus::{
-    Case, Corpus, Fault, Handled, Head, KeyAge, MASTER_KEY, Observed, Owner, Request, StoreAnswer, Surface,
-    Token, problem_code,
+    Case, CaseStore, Corpus, Fault, Handled, Head, Observed, Reports, Request, Surface, problem_code,
 };
 use bartizan_gateway::{Gateway, GatewayConfig};
 
@@ -34,8 +25,7 @@ use crate::{upstream::Upstream, wire::Message};
 fn the_gateway_agrees() {
     let corpus = Corpus::load().unwrap();
     let mut bench = Bench::new();
-    let mint = |token: Token<'_>| mint(token, OsClock.now());
-    match corpus.check(Surface::Gateway, mint, |case| bench.send(case)) {
+    match corpus.check(Surface::Gateway, OsClock, |case| bench.send(case)) {
         Ok(count) => println!("{count} cases, {} gateways", bench.gateways.len()),
         Err(report) => panic!("{report}"),
     }
@@ -43,11 +33,11 @@ fn the_gateway_agrees() {
 
 /// One upstream, and a gateway for every policy.
 struct Bench {
-    log: log::Reports,
+    log: Reports,
     upstream: Upstream,
     /// An address where nobody listens.
     nowhere: SocketAddr,
-    store: Arc<CaseStore>,
+    store: Arc<Store>,
     gateways: HashMap<(String, Option<String>, bool, bool), SocketAddr>,
 }
 
@@ -55,18 +45,15 @@ impl Bench {
     fn new() -> Self {
         // Taken and given back: free, and refused by the kernel at once.
         let nowhere = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
-        Self {
-            log: log::Reports::install(),
-            upstream: Upstream::start(),
-            nowhere,
-            store: Arc::default(),
-            gateways: HashMap::new(),
-        }
+        // For the whole process: the gateway's threads are its own. A report is logged before the request is forwarded.
+        let log = Reports::of(DENIAL_TARGET);
+        tracing::subscriber::set_global_default(log.clone()).unwrap();
+        Self { log, upstream: Upstream::start(), nowhere, store: Arc::default(), gateways: HashMap::new() }
     }
 
     fn send(&mut self, case: &Case) -> Result<Observed, String> {
         let gateway = self.gateway(case)?;
-        *self.store.0.lock().unwrap() = Some(Current { case: case.clone(), turns: 0 });
+        *self.store.0.lock().unwrap() = Some(case.store());
         self.log.take();
         self.upstream.answer_with(&case.response);
 
@@ -106,20 +93,9 @@ impl Bench {
 }
 
 /// Starts a gateway with the case's policy on a port of its own. It ends with the test.
-fn start(case: &Case, upstream: SocketAddr, store: Arc<CaseStore>) -> Result<SocketAddr, String> {
+fn start(case: &Case, upstream: SocketAddr, store: Arc<Store>) -> Result<SocketAddr, String> {
     let listen = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-    let profile = case.profile.as_deref();
-    let input = PolicyInput { text: &case.policy, profile, ..PolicyInput::new("bartizan.toml") };
-    let deployment = Deployment {
-        listen: Some(listen),
-        development: profile == Some("development"),
-        keys: case.has_keys.then(keys),
-        ..Deployment::default()
-    };
-    let (engine, document) = load_and_build(&input, |_| Ok(deployment)).map_err(|errors| {
-        let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
-        format!("the policy is not accepted: {}", errors.join("; "))
-    })?;
+    let (engine, document) = case.build(Deployment { listen: Some(listen), ..Deployment::default() })?;
     let mut policy = document.policy.clone();
     policy.server.listen = Some(listen.to_string());
     policy.server.upstream = Some(format!("http://{upstream}"));
@@ -129,36 +105,6 @@ fn start(case: &Case, upstream: SocketAddr, store: Arc<CaseStore>) -> Result<Soc
     let address = gateway.local_addr();
     thread::spawn(move || gateway.run(std::future::pending()));
     Ok(address)
-}
-
-/// The tokens that a case names, by the keys that its deployment has.
-fn mint(token: Token<'_>, now: Timestamp) -> String {
-    let binding = match token.owner {
-        Owner::Session(cookie) => Binding::Session(SessionKey::of(cookie.as_bytes())),
-        Owner::PreSession(cookie) => Binding::pre_session(cookie.as_bytes()).expect("a pre-session's id"),
-    };
-    let period = u64::try_from(PERIOD.as_millis()).unwrap();
-    let made = match token.key {
-        KeyAge::Current => now.0,
-        KeyAge::Previous => now.0 - period,
-        KeyAge::Expired => now.0 - 2 * period,
-        // More than the clock of another node can be ahead.
-        KeyAge::Future => now.0 + 2 * period,
-    };
-    csrf_token::mint(&keys(), &binding, Timestamp(made), &mut Fixed).unwrap()
-}
-
-fn keys() -> Keys {
-    Keys::new(&[MASTER_KEY]).unwrap()
-}
-
-/// A token that is named twice in a case is one.
-struct Fixed;
-
-impl Entropy for Fixed {
-    fn fill(&mut self, bytes: &mut [u8]) {
-        bytes.fill(7);
-    }
 }
 
 fn wire_form(head: &Head) -> Vec<u8> {
@@ -205,77 +151,12 @@ fn handled(request: Message) -> Handled {
 
 /// Answers what the current case says.
 #[derive(Default)]
-struct CaseStore(Mutex<Option<Current>>);
+struct Store(Mutex<Option<CaseStore>>);
 
-struct Current {
-    case: Case,
-    /// How often somebody took from a bucket.
-    turns: usize,
-}
-
-impl Answers for CaseStore {
+impl Answers for Store {
     fn answer(&self, query: Query) -> BoxFuture<'_, Answer> {
         let mut current = self.0.lock().unwrap();
-        let answer = match (query, current.as_ref().map(|current| &current.case.answer)) {
-            (Query::Take { .. }, _) => taken(current.as_mut().and_then(Current::take)),
-            (Query::Principal(credential), Some(StoreAnswer::Principal { subject, scopes, kind })) => {
-                if kind.as_deref().is_some_and(|kind| kind != word(credential.kind())) {
-                    Answer::Unknown
-                } else {
-                    Answer::Principal(Principal {
-                        subject: subject.as_str().into(),
-                        kind: credential.kind(),
-                        scopes: scopes.iter().map(|scope| scope.as_str().into()).collect(),
-                    })
-                }
-            }
-            (Query::Session { now, .. }, Some(StoreAnswer::Principal { subject, scopes, kind })) => {
-                if kind.as_deref().is_some_and(|kind| kind != "session") {
-                    Answer::Unknown
-                } else {
-                    let scopes = scopes.iter().map(|scope| scope.as_str().into()).collect();
-                    let (idle, absolute) = (Duration::from_mins(30), Duration::from_hours(12));
-                    Answer::Session(SessionRecord::new(subject.as_str(), scopes, now, idle, absolute))
-                }
-            }
-            (Query::Begin(_) | Query::End(_), Some(StoreAnswer::Principal { .. } | StoreAnswer::Unknown)) => {
-                Answer::Done
-            }
-            (Query::Consume { .. }, _) => {
-                let fresh = current.as_ref().and_then(|current| current.case.fresh);
-                fresh.map_or(Answer::Unavailable, Answer::Fresh)
-            }
-            (_, Some(StoreAnswer::Unknown)) => Answer::Unknown,
-            _ => Answer::Unavailable,
-        };
+        let answer = current.as_mut().map_or(Answer::Unavailable, |store| store.answer(&query));
         Box::pin(std::future::ready(answer))
-    }
-}
-
-impl Current {
-    fn take(&mut self) -> Option<bartizan_corpus::Taken> {
-        self.turns += 1;
-        self.case.taken(self.turns - 1)
-    }
-}
-
-/// What the case says came of taking from a bucket.
-fn taken(taken: Option<bartizan_corpus::Taken>) -> Answer {
-    taken.map_or(Answer::Unavailable, |taken| {
-        Answer::Taken(Taken {
-            allowed: taken.allowed,
-            remaining: taken.remaining,
-            retry_after: taken.retry_after,
-            reset_after: taken.reset_after,
-        })
-    })
-}
-
-fn word(kind: CredentialKind) -> &'static str {
-    match kind {
-        CredentialKind::Nothing => "nothing",
-        CredentialKind::Session => "session",
-        CredentialKind::Jwt => "jwt",
-        CredentialKind::ApiKey => "api-key",
     }
 }

@@ -1,33 +1,34 @@
-//! The codes that the denial log has with `mode = "report"`, of all threads.
+//! The codes that a denial log has with `mode = "report"`.
 
 use std::{
     fmt, mem,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use bartizan::DENIAL_TARGET;
 use tracing::{Event, Metadata, Subscriber, field, span};
 
-#[derive(Clone, Default)]
-pub(crate) struct Reports(Arc<Mutex<Vec<String>>>);
+/// A subscriber that keeps the codes of the reports logged to one target. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Reports {
+    target: &'static str,
+    codes: Arc<Mutex<Vec<String>>>,
+}
 
 impl Reports {
-    /// Listens for the whole process: the gateway's threads are its own.
-    pub(crate) fn install() -> Self {
-        let reports = Self::default();
-        tracing::subscriber::set_global_default(reports.clone()).unwrap();
-        reports
+    /// Listens to `target`, once it is installed.
+    pub fn of(target: &'static str) -> Self {
+        Self { target, codes: Arc::default() }
     }
 
-    /// What was reported since the last call. A report is logged before the request is forwarded.
-    pub(crate) fn take(&self) -> Vec<String> {
-        mem::take(&mut self.0.lock().unwrap())
+    /// What was reported since the last call.
+    pub fn take(&self) -> Vec<String> {
+        mem::take(&mut self.codes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl Subscriber for Reports {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == DENIAL_TARGET
+        metadata.target() == self.target
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
@@ -42,7 +43,7 @@ impl Subscriber for Reports {
         let mut fields = Fields::default();
         event.record(&mut fields);
         if fields.mode == "report" {
-            self.0.lock().unwrap().push(fields.code);
+            self.codes.lock().unwrap_or_else(PoisonError::into_inner).push(fields.code);
         }
     }
 

@@ -1,0 +1,89 @@
+//! What a case's store answers, whichever surface asks.
+
+use std::time::Duration;
+
+use bartizan_core::{
+    Answer, Principal, Query, Timestamp, limit::Taken, policy::CredentialKind, session::SessionRecord,
+};
+
+use crate::Case;
+
+/// What the store answers to whoever asks for a credential.
+#[derive(Clone, Debug)]
+pub enum StoreAnswer {
+    /// The credential is whose?
+    Principal {
+        /// The subject.
+        subject: String,
+        /// The scopes.
+        scopes: Vec<String>,
+        /// The one kind of credential that is known, or every kind.
+        kind: Option<CredentialKind>,
+    },
+    /// There is no such credential.
+    Unknown,
+    /// The store cannot be asked.
+    Unavailable,
+}
+
+/// The store of one case, for one request. It remembers how often somebody took from a bucket.
+#[derive(Clone, Debug)]
+pub struct CaseStore {
+    answer: StoreAnswer,
+    fresh: Option<bool>,
+    taken: Vec<Taken>,
+    turn: usize,
+}
+
+impl Case {
+    /// The store that the case describes.
+    pub fn store(&self) -> CaseStore {
+        CaseStore { answer: self.answer.clone(), fresh: self.fresh, taken: self.taken.clone(), turn: 0 }
+    }
+}
+
+impl CaseStore {
+    /// What the case says about `query`; [`Answer::Unavailable`] where it says nothing.
+    pub fn answer(&mut self, query: &Query) -> Answer {
+        match query {
+            Query::Principal(credential) => self.principal(credential.kind()),
+            Query::Session { now, .. } => self.session(*now),
+            Query::Begin(_) | Query::End(_) if !matches!(self.answer, StoreAnswer::Unavailable) => {
+                Answer::Done
+            }
+            Query::Consume { .. } => self.fresh.map_or(Answer::Unavailable, Answer::Fresh),
+            Query::Take { .. } => self.take(),
+            _ => Answer::Unavailable,
+        }
+    }
+
+    fn principal(&self, asked: CredentialKind) -> Answer {
+        self.known(asked, |subject, scopes| {
+            Answer::Principal(Principal { subject: subject.into(), kind: asked, scopes })
+        })
+    }
+
+    fn session(&self, now: Timestamp) -> Answer {
+        let (idle, absolute) = (Duration::from_mins(30), Duration::from_hours(12));
+        self.known(CredentialKind::Session, |subject, scopes| {
+            Answer::Session(SessionRecord::new(subject, scopes, now, idle, absolute))
+        })
+    }
+
+    fn known(&self, asked: CredentialKind, answer: impl FnOnce(&str, Vec<Box<str>>) -> Answer) -> Answer {
+        match &self.answer {
+            StoreAnswer::Principal { subject, scopes, kind } if kind.is_none_or(|kind| kind == asked) => {
+                answer(subject, scopes.iter().map(|scope| scope.as_str().into()).collect())
+            }
+            StoreAnswer::Principal { .. } | StoreAnswer::Unknown => Answer::Unknown,
+            StoreAnswer::Unavailable => Answer::Unavailable,
+        }
+    }
+
+    /// Each time the next, the last for good.
+    fn take(&mut self) -> Answer {
+        let taken = self.taken.get(self.turn).or(self.taken.last());
+        self.turn += 1;
+        taken.copied().map_or(Answer::Unavailable, Answer::Taken)
+    }
+}
