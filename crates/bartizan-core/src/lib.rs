@@ -9,6 +9,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod api_key;
 mod controls;
 pub mod cookie;
 pub mod csrf_token;
