@@ -47,6 +47,11 @@ impl HandoffHeader {
     }
 }
 
+/// Whether a header of this name hands something off, in any case: in a trailer it does nothing, and belongs into the log.
+pub fn is_handoff(name: &[u8]) -> bool {
+    HandoffHeader::identify(name).is_some()
+}
+
 /// What an upstream handed off.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Handed {

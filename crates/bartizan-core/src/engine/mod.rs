@@ -19,6 +19,7 @@ pub(crate) use csrf_token::Client;
 pub use evaluation::Evaluation;
 pub use grant::RequestEdits;
 pub(crate) use handoff::Handoff;
+pub use handoff::is_handoff;
 
 use csrf_token::TokenRules;
 pub(crate) use own_cookies::OwnCookies;

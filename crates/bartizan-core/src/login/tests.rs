@@ -212,8 +212,8 @@ fn the_reason_names_the_limit_that_decided() {
     for (address, pair, expected) in [
         (answer(0, 900), answer(5, 0), "address"),
         (answer(20, 0), answer(0, 900), "account"),
-        (answer(0, 900), answer(0, 800), "address"),
-        (answer(0, 100), answer(0, 900), "account"),
+        (answer(0, 900), answer(0, 730), "address"),
+        (answer(0, 860), answer(0, 900), "account"),
     ] {
         let world = world();
         let mut turn = world.guard.before(Some("alice"), HERE.parse().ok(), world.now);
