@@ -42,7 +42,7 @@ pub use decision::{
     RequestId, Step, TokenDigest, Warning,
 };
 pub use denial::{DenialCode, Reason};
-pub use engine::{Engine, Evaluation, RequestEdits, TokenIssuer};
+pub use engine::{Engine, Evaluation, RequestEdits, TokenIssuer, is_handoff};
 pub use error::{PolicyError, PolicyErrorKind};
 pub use forwarding::{is_hop_by_hop, is_protected, is_stripped};
 pub use origin::OriginError;

@@ -122,7 +122,7 @@ fn respond(case: &Case, grant: &Grant, store: &mut CaseStore) -> Observed {
     }));
     headers.extend(edits.computed().iter().map(|(name, value)| (name.as_str().to_owned(), value.to_vec())));
     headers.extend(edits.set_cookies().iter().map(|value| ("set-cookie".to_owned(), value.to_vec())));
-    let reports = edits.report().into_iter().map(|reason| reason.code().as_str().to_owned()).collect();
+    let reports = edits.reports().iter().map(|reason| reason.code().as_str().to_owned()).collect();
     Observed {
         status: response.status,
         headers,

@@ -28,8 +28,10 @@ mod judge;
 pub mod jwt;
 mod layer;
 mod log;
+mod login;
 mod master_key;
 mod policy_file;
+mod session_error;
 mod session_handle;
 mod world;
 
@@ -49,9 +51,10 @@ pub use layer::{BartizanLayer, BartizanService};
 pub use log::{DENIAL_TARGET, DenialEvent};
 pub use master_key::MasterKeyError;
 pub use policy_file::{Faults, PolicyFile, PolicyFileError};
+pub use session_error::SessionError;
 #[cfg(feature = "axum")]
 pub use session_handle::Authenticated;
-pub use session_handle::{OptionalSession, Session, Sessions, SessionsUnavailable};
+pub use session_handle::{OptionalSession, Session, Sessions};
 pub use tower_layer::Layer;
 pub use world::{OsClock, OsEntropy};
 

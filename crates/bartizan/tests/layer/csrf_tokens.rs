@@ -6,7 +6,7 @@ use axum::{
     response::{Html, IntoResponse},
     routing::{get, post},
 };
-use bartizan::{BartizanLayer, CsrfToken, Scheme, Sessions, SessionsUnavailable};
+use bartizan::{BartizanLayer, CsrfToken, Scheme, Sessions, SessionError};
 use bartizan_store::{MemoryLimits, MemoryStore};
 
 use crate::server::{Mount, Response, Server, engine_with_keys, layer, request};
@@ -40,11 +40,11 @@ async fn failing(_: CsrfToken) -> (StatusCode, &'static str) {
     (StatusCode::INTERNAL_SERVER_ERROR, "Traceback")
 }
 
-async fn login(sessions: Sessions, _: CsrfToken) -> Result<&'static str, SessionsUnavailable> {
+async fn login(sessions: Sessions, _: CsrfToken) -> Result<&'static str, SessionError> {
     sessions.login("alice", ["pay"]).await.map(|()| "in")
 }
 
-async fn logout(sessions: Sessions) -> Result<&'static str, SessionsUnavailable> {
+async fn logout(sessions: Sessions) -> Result<&'static str, SessionError> {
     sessions.logout().await.map(|()| "out")
 }
 

@@ -6,6 +6,7 @@ mod csrf_tokens;
 mod facts;
 mod failures;
 mod limits;
+mod logins;
 mod server;
 mod sessions;
 mod surfaces;
