@@ -2,7 +2,7 @@
 
 use bartizan_core::policy::{Policy, PolicyInput, load};
 use bartizan_peers::{Redis, RedisCluster, free_port};
-use bartizan_store::{Store as _, StoreError, StoreOptions, open};
+use bartizan_store::{StoreError, StoreOptions, open};
 
 use crate::given::{HOUR, NOW, all_of, at, bucket, key, quota, session, token};
 
