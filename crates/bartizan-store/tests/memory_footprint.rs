@@ -46,8 +46,8 @@ async fn bytes_each(fill: impl AsyncFn(&MemoryStore, u64)) -> usize {
 /// In one test, for what one allocates another must not.
 #[tokio::test]
 async fn a_session_and_a_flood_take_no_more_than_is_said() {
-    an_idle_session_takes_under_300_bytes().await;
-    a_flood_takes_no_more_than_its_bounds().await;
+    Box::pin(an_idle_session_takes_under_300_bytes()).await;
+    Box::pin(a_flood_takes_no_more_than_its_bounds()).await;
 }
 
 /// Twenty times as many as there may be, of each kind, none of which ends by itself.

@@ -6,5 +6,6 @@ mod facts;
 mod failures;
 mod limits;
 mod server;
+mod session_attacks;
 mod sessions;
 mod surfaces;
