@@ -13,7 +13,7 @@ use std::{
 
 use bartizan::OsClock;
 use bartizan_core::{Clock as _, keys::Keys, session::SessionKey};
-use bartizan_peers::{Gateway, HttpRequest, HttpResponse, Postgres, Redis, until};
+use bartizan_peers::{Gateway, HttpRequest, HttpResponse, Postgres, Redis, RedisCluster, until};
 use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
@@ -446,4 +446,35 @@ async fn two_gateways_share_a_redis() {
     let refused = service.command(&["session", "list"]);
     assert_eq!(refused.code, 1);
     assert!(refused.stderr.contains("Password authentication failed"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn two_gateways_share_a_redis_cluster() {
+    let Some(cluster) = RedisCluster::start() else { return };
+    let urls = cluster.urls();
+    let service = Service::new(&format!(
+        "url = \"{}\"\ncluster = true\nnodes = [\"{}\"]\nmaster_key = \"file://{{folder}}/key\"",
+        urls[0], urls[1]
+    ));
+    sessions_are_shared(&service).await;
+}
+
+#[tokio::test]
+async fn two_gateways_share_a_redis_that_a_private_authority_vouches_for() {
+    let Some((_redis, tls)) = Redis::start_with_tls() else { return };
+    let service = Service::new(&format!(
+        "url = \"rediss://127.0.0.1:{}\"\nca = \"file://{{folder}}/ca.pem\"\nmaster_key = \"file://{{folder}}/key\"",
+        tls.port
+    ));
+    let ca = service.folder.path().join("ca.pem");
+    fs::write(&ca, &tls.root).unwrap();
+    let (one, other) = (service.node(), service.node());
+    let alice = login(&one, "alice").await;
+    assert_eq!(ask(&other, &alice).await.status, 200);
+    assert_eq!(service.listed(&[]).len(), 1);
+
+    fs::write(&ca, "no certificate").unwrap();
+    let refused = service.command(&["session", "list"]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("`store.ca` holds no certificate"), "{refused:?}");
 }
