@@ -6,7 +6,8 @@ use std::{
 };
 
 use bartizan_core::policy::{Policy, SecretProvider, SecretRef};
-use secrecy::SecretString;
+use bartizan_store::StoreOptions;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::terminal;
 
@@ -18,12 +19,50 @@ const LONGEST: usize = 64 << 10;
 pub(crate) struct Secrets {
     /// `server.upstream_token`
     pub(crate) upstream_token: Option<SecretString>,
-    /// `store.password`
-    pub(crate) store_password: Option<SecretString>,
+    /// What the store is opened with.
+    pub(crate) store: StoreSecrets,
     /// `store.master_key`
     pub(crate) master_key: Option<SecretString>,
     /// `store.previous_master_keys`
     pub(crate) previous_master_keys: Vec<SecretString>,
+}
+
+/// What a store is opened with.
+#[derive(Debug, Default)]
+pub(crate) struct StoreSecrets {
+    /// `store.password`
+    password: Option<SecretString>,
+    /// `store.ca`
+    ca: Option<SecretString>,
+}
+
+impl StoreSecrets {
+    /// Reads them alone: whoever looks into a store needs no other.
+    pub(crate) fn read(policy: &Policy, development: bool) -> Result<Self, MissingSecrets> {
+        let mut reader = Reader { development, missing: Vec::new() };
+        let secrets = Self::read_with(&mut reader, policy);
+        reader.finish(secrets)
+    }
+
+    fn read_with(reader: &mut Reader, policy: &Policy) -> Self {
+        let Some(store) = &policy.store else { return Self::default() };
+        Self {
+            password: reader.read("store.password", store.password.as_ref()),
+            ca: reader.read("store.ca", store.ca.as_ref()),
+        }
+    }
+
+    /// The store of `policy`, with them. `None` where it needs none.
+    pub(crate) fn options(self, policy: &Policy) -> Option<StoreOptions> {
+        let mut options = StoreOptions::of(policy)?;
+        if let Some(password) = self.password {
+            options = options.password(password);
+        }
+        if let Some(ca) = self.ca {
+            options = options.root_certificates(ca.expose_secret().as_bytes().to_vec());
+        }
+        Some(options)
+    }
 }
 
 /// Secrets that cannot be had. Nothing of their values is in it.
@@ -61,7 +100,7 @@ impl Secrets {
             ..Self::default()
         };
         if let Some(store) = &policy.store {
-            secrets.store_password = reader.read("store.password", store.password.as_ref());
+            secrets.store = StoreSecrets::read_with(&mut reader, policy);
             secrets.master_key = reader.read("store.master_key", store.master_key.as_ref());
             let previous = store.previous_master_keys.iter().enumerate().filter_map(|(index, key)| {
                 reader.read(&format!("store.previous_master_keys[{index}]"), Some(key))
@@ -69,17 +108,6 @@ impl Secrets {
             secrets.previous_master_keys = previous.collect();
         }
         reader.finish(secrets)
-    }
-
-    /// Reads `store.password` alone: whoever looks into a store needs no other.
-    pub(crate) fn read_store_password(
-        policy: &Policy,
-        development: bool,
-    ) -> Result<Option<SecretString>, MissingSecrets> {
-        let mut reader = Reader { development, missing: Vec::new() };
-        let reference = policy.store.as_ref().and_then(|store| store.password.as_ref());
-        let password = reader.read("store.password", reference);
-        reader.finish(password)
     }
 }
 
@@ -162,7 +190,6 @@ impl fmt::Display for Missing {
 mod tests {
     use super::*;
     use bartizan_core::policy::{PolicyInput, load};
-    use secrecy::ExposeSecret as _;
 
     fn value(reference: &str) -> Result<String, String> {
         let policy = Policy {
@@ -219,19 +246,22 @@ mod tests {
     fn all_that_are_missing_are_said_together() {
         let input = PolicyInput {
             text: "version = 1\nserver.upstream_token = 'env://BARTIZAN_TEST_A'\n[store]\npassword = 'env://BARTIZAN_TEST_B'\n\
+                   ca = 'file:///dev/null'\n\
                    master_key = 'env://BARTIZAN_TEST_C'\nprevious_master_keys = ['file:///dev/null', 'env://BARTIZAN_TEST_D']",
             ..PolicyInput::new("bartizan.toml")
         };
         let policy = load(&input).unwrap().policy;
-        let all = "5 secrets cannot be read:
+        let all = "6 secrets cannot be read:
   server.upstream_token: env://BARTIZAN_TEST_A: the environment variable is not set
   store.password: env://BARTIZAN_TEST_B: the environment variable is not set
+  store.ca: file:///dev/null: the value is empty
   store.master_key: env://BARTIZAN_TEST_C: the environment variable is not set
   store.previous_master_keys[0]: file:///dev/null: the value is empty
   store.previous_master_keys[1]: env://BARTIZAN_TEST_D: the environment variable is not set";
         assert_eq!(Secrets::read(&policy, false).unwrap_err().to_string(), all);
-        let one = "1 secret cannot be read:
-  store.password: env://BARTIZAN_TEST_B: the environment variable is not set";
-        assert_eq!(Secrets::read_store_password(&policy, false).unwrap_err().to_string(), one);
+        let one = "2 secrets cannot be read:
+  store.password: env://BARTIZAN_TEST_B: the environment variable is not set
+  store.ca: file:///dev/null: the value is empty";
+        assert_eq!(StoreSecrets::read(&policy, false).unwrap_err().to_string(), one);
     }
 }

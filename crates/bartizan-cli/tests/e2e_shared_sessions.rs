@@ -1,20 +1,30 @@
 //! Two gateways that share a store: sessions begun by hand-off on one, used on the other, listed and ended by command; and
-//! one-time tokens of the one, used up on the other.
+//! one-time tokens of the one, used up on the other. What each store keeps of them lets nobody in.
 
 use std::{
     fs,
     io::{BufRead as _, BufReader, Write as _},
     net::TcpListener,
+    path::{Path, PathBuf},
     process::{Command, Output},
     thread,
     time::{Duration, Instant},
 };
 
-use bartizan_peers::{Gateway, HttpRequest, HttpResponse, Postgres, Redis, until};
+use bartizan::OsClock;
+use bartizan_core::{Clock as _, keys::Keys, session::SessionKey};
+use bartizan_peers::{Gateway, HttpRequest, HttpResponse, Postgres, Redis, RedisCluster, until};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
+};
 use serde_json::Value;
 use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What all keys of the services are derived from, where the nodes are told it.
+const MASTER_KEY: &str = "a master key that all nodes know";
 
 /// An application that takes everybody's word: `POST /login/NAME` signs NAME in, `POST /logout` signs out.
 fn application() -> String {
@@ -60,7 +70,7 @@ impl Service {
     /// With these lines of `[store]`; `{folder}` in them is a folder of its own.
     fn new(store: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("key"), "a master key that all nodes know\n").unwrap();
+        fs::write(folder.path().join("key"), format!("{MASTER_KEY}\n")).unwrap();
         let policy = format!(
             "version = 1\n[session]\nhandoff = {{ login = [\"POST /login/{{name}}\"], logout = [\"POST /logout\"] }}\n\
              [csrf]\ntoken_path = \"/csrf-token\"\n[default]\nrequire = \"session\"\n\
@@ -135,6 +145,112 @@ fn stop(mut node: Gateway) {
 
 fn text<'v>(session: &'v Value, key: &str) -> &'v str {
     session[key].as_str().unwrap()
+}
+
+/// What a store must not hold, by name: texts, and the bytes that they stand for.
+#[derive(Default)]
+struct Secrets(Vec<(String, Vec<u8>)>);
+
+impl Secrets {
+    /// With keys that are derived from this master key.
+    fn of(master_key: &str) -> Self {
+        let keys = Keys::new(&[master_key.trim_end().as_bytes()]).unwrap();
+        let mut secrets = Self::default();
+        secrets.add_bytes("the master key", master_key.trim_end().as_bytes());
+        for purpose in ["csrf", "assertion"] {
+            let now = Keys::period(OsClock.now());
+            for key in (now - 1..=now + 1).filter_map(|period| keys.derive(purpose, period)) {
+                secrets.add_bytes(&format!("a key for {purpose}"), &key[..]);
+            }
+        }
+        secrets
+    }
+
+    /// The value of a cookie, or a token: the whole, and each part that is base64url.
+    fn add(&mut self, name: &str, text: &str) {
+        self.add_bytes(name, text.as_bytes());
+        for part in text.split('.') {
+            if let Some(bits) = URL_SAFE_NO_PAD.decode(part).ok().filter(|bits| bits.len() >= 16) {
+                self.add_bytes(&format!("{name}, decoded"), &bits);
+            }
+        }
+    }
+
+    /// These bytes, and how stores and their tools write such.
+    fn add_bytes(&mut self, name: &str, bytes: &[u8]) {
+        let hex = bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
+        self.0.push((format!("{name}, in base64"), STANDARD_NO_PAD.encode(bytes).into_bytes()));
+        self.0.push((format!("{name}, in hexadecimal"), hex.into_bytes()));
+        self.0.push((name.to_owned(), bytes.to_vec()));
+    }
+
+    /// That none of them is in what a store holds.
+    fn are_not_in(&self, dump: &[u8]) {
+        for (name, secret) in &self.0 {
+            assert!(!has(dump, secret), "{name} is in the store");
+        }
+    }
+}
+
+fn has(dump: &[u8], wanted: &[u8]) -> bool {
+    dump.windows(wanted.len()).any(|bytes| bytes == wanted)
+}
+
+/// All that the files say whose names begin so, in a folder and those below it.
+fn contents(folder: &Path, named: &str) -> Vec<u8> {
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let all = paths.into_iter().map(|path| match path.file_name().unwrap().to_str() {
+        _ if path.is_dir() => contents(&path, named),
+        Some(name) if name.starts_with(named) => fs::read(&path).unwrap(),
+        _ => Vec::new(),
+    });
+    all.collect::<Vec<_>>().concat()
+}
+
+/// Signs in twice, takes tokens with and without a session, and uses one; then looks for all that was handed out in what
+/// the store holds, while the gateway runs and after it.
+async fn nothing_usable_is_kept(service: &Service, master_key: &str, dump: impl Fn() -> Vec<u8>) {
+    let node = service.node();
+    // That the file of a fresh deployment is made by now.
+    let master_key = fs::read_to_string(service.folder.path().join(master_key)).unwrap();
+    let mut secrets = Secrets::of(&master_key);
+    let mut keys = Vec::new();
+    for (name, subject) in [("one session", "dora"), ("another session", "dora"), ("a third", "erik")] {
+        let cookie = login(&node, subject).await;
+        let id = cookie.split_once('=').unwrap().1;
+        secrets.add(name, id);
+        keys.push(SessionKey::of(id.as_bytes()));
+        let issued = HttpRequest::get(&node.url("/csrf-token")).header("cookie", &cookie).send().await;
+        let token = issued.json()["csrf_token"].as_str().unwrap().to_owned();
+        assert_eq!(transfer(&node, &cookie, &token).await.status, 200);
+        secrets.add("a used token", &token);
+    }
+    let before = dump().len();
+    for _ in 0..50 {
+        let issued = HttpRequest::get(&node.url("/csrf-token")).send().await;
+        let cookie = issued.header("set-cookie").split(';').next().unwrap().to_owned();
+        let (name, id) = cookie.split_once('=').unwrap();
+        assert_eq!(name, "__Host-presession");
+        secrets.add("a pre-session", id);
+        secrets.add("its token", issued.json()["csrf_token"].as_str().unwrap());
+    }
+    let dumped = dump();
+    assert_eq!(dumped.len(), before, "a flood of pre-sessions fills nothing");
+    let hex = |key: &SessionKey| {
+        key.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat().into_bytes()
+    };
+    for key in &keys {
+        assert!(has(&dumped, key.as_bytes()) || has(&dumped, &hex(key)), "the dump is not whole");
+    }
+    secrets.are_not_in(&dumped);
+    // What is there instead is no id, however it is written.
+    for cookie in [hex(&keys[0]), URL_SAFE_NO_PAD.encode(keys[0].as_bytes()).into_bytes()] {
+        let cookie = format!("__Host-session={}", String::from_utf8(cookie).unwrap());
+        assert_eq!(ask(&node, &cookie).await.status, 401);
+    }
+    stop(node);
+    secrets.are_not_in(&dump());
 }
 
 /// The whole life of sessions, on two nodes.
@@ -281,8 +397,13 @@ async fn two_gateways_share_a_sqlite_file() {
         ["bartizan.toml", "key", "state.db", "state.db.key"],
         "closed, and nothing else is left behind"
     );
-    let state = fs::read(service.folder.path().join("state.db")).unwrap();
-    assert!(!state.windows(7).any(|window| window == b"__Host-"));
+    assert!(!has(&contents(service.folder.path(), "state.db"), b"__Host-"));
+    // The log beside the file too, and not the key, which is beside it as well.
+    let dump = || {
+        let files = ["state.db", "state.db-wal", "state.db-shm"];
+        files.map(|name| fs::read(service.folder.path().join(name)).unwrap_or_default()).concat()
+    };
+    nothing_usable_is_kept(&service, "state.db.key", dump).await;
 }
 
 #[tokio::test]
@@ -296,6 +417,7 @@ async fn two_gateways_share_a_postgres() {
     let password = service.folder.path().join("password");
     fs::write(&password, Postgres::PASSWORD).unwrap();
     sessions_are_shared(&service).await;
+    nothing_usable_is_kept(&service, "key", || postgres.dump("postgres").into_bytes()).await;
     an_outage_is_survived(&service, |up| if up { postgres.start_again() } else { postgres.kill() }).await;
 
     fs::write(&password, "wrong").unwrap();
@@ -316,10 +438,43 @@ async fn two_gateways_share_a_redis() {
     let password = service.folder.path().join("password");
     fs::write(&password, "of-the-tests\n").unwrap();
     sessions_are_shared(&service).await;
+    // All that it was ever told is in its log.
+    nothing_usable_is_kept(&service, "key", || contents(redis.data(), "appendonly")).await;
     an_outage_is_survived(&service, |up| if up { redis.start_again() } else { redis.kill() }).await;
 
     fs::write(&password, "wrong").unwrap();
     let refused = service.command(&["session", "list"]);
     assert_eq!(refused.code, 1);
     assert!(refused.stderr.contains("Password authentication failed"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn two_gateways_share_a_redis_cluster() {
+    let Some(cluster) = RedisCluster::start() else { return };
+    let urls = cluster.urls();
+    let service = Service::new(&format!(
+        "url = \"{}\"\ncluster = true\nnodes = [\"{}\"]\nmaster_key = \"file://{{folder}}/key\"",
+        urls[0], urls[1]
+    ));
+    sessions_are_shared(&service).await;
+}
+
+#[tokio::test]
+async fn two_gateways_share_a_redis_that_a_private_authority_vouches_for() {
+    let Some((_redis, tls)) = Redis::start_with_tls() else { return };
+    let service = Service::new(&format!(
+        "url = \"rediss://127.0.0.1:{}\"\nca = \"file://{{folder}}/ca.pem\"\nmaster_key = \"file://{{folder}}/key\"",
+        tls.port
+    ));
+    let ca = service.folder.path().join("ca.pem");
+    fs::write(&ca, &tls.root).unwrap();
+    let (one, other) = (service.node(), service.node());
+    let alice = login(&one, "alice").await;
+    assert_eq!(ask(&other, &alice).await.status, 200);
+    assert_eq!(service.listed(&[]).len(), 1);
+
+    fs::write(&ca, "no certificate").unwrap();
+    let refused = service.command(&["session", "list"]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("`store.ca` holds no certificate"), "{refused:?}");
 }

@@ -119,6 +119,15 @@ pub enum PolicyErrorKind {
     /// A store that takes no password.
     #[error("`{0}` takes no password: who can read the file or the process can read the state")]
     StoreWithoutPassword(String),
+    /// A key of `[store]` that means nothing where the state is kept.
+    #[error("this means nothing with `{0}`")]
+    StoreWithout(String, &'static str),
+    /// A node of a cluster that cannot be one.
+    #[error("all nodes of a cluster are `redis://`, or all `rediss://`, as `store.url` is")]
+    NodeOfAnotherKind,
+    /// An authority that nothing would ask.
+    #[error("nobody would be asked to prove by it who he is: `{0}` in `store.url`")]
+    UnusedAuthority(String, &'static str),
     /// A store that several nodes share, and no key that they share.
     #[error("what `{0}` keeps is shared by several nodes, so they must share the master key too")]
     MasterKeyMissing(String),
@@ -161,9 +170,12 @@ impl PolicyErrorKind {
                 "policy.require"
             }
             Self::DefaultRequirementMissing => "policy.default-require",
-            Self::Contradiction(..) | Self::StoreWithoutPassword(_) | Self::PreviousKeysAlone => {
-                "policy.contradiction"
-            }
+            Self::Contradiction(..)
+            | Self::StoreWithoutPassword(_)
+            | Self::StoreWithout(..)
+            | Self::NodeOfAnotherKind
+            | Self::UnusedAuthority(..)
+            | Self::PreviousKeysAlone => "policy.contradiction",
             Self::SecretLiteral => "policy.secret-literal",
             Self::MasterKeyMissing(_) => "policy.master-key",
             Self::InvalidCookieName => "policy.cookie",
@@ -196,6 +208,8 @@ impl PolicyErrorKind {
             }
             Self::SecretLiteral => "write a reference: `env://NAME` or `file:///path`",
             Self::StoreWithoutPassword(_) => "take it out; the passwords of Postgres and Redis stand here",
+            Self::StoreWithout(_, hint) | Self::UnusedAuthority(_, hint) => hint,
+            Self::NodeOfAnotherKind => "write the same scheme in each; the port may differ",
             Self::MasterKeyMissing(_) => {
                 "write `master_key = \"env://BARTIZAN_MASTER_KEY\"`, and give every node the same output of `openssl rand -base64 48`"
             }
@@ -233,10 +247,13 @@ impl PolicyError {
                 ["proxy.trusted", "proxy.forwarded.proto", "server.tls"].map(ToOwned::to_owned).into()
             }
             PolicyErrorKind::StoreWithoutPassword(_)
+            | PolicyErrorKind::NodeOfAnotherKind
+            | PolicyErrorKind::UnusedAuthority(..)
             | PolicyErrorKind::MasterKeyMissing(_)
             | PolicyErrorKind::PreviousKeysAlone => {
                 ["store.url", "store.master_key"].map(ToOwned::to_owned).into()
             }
+            PolicyErrorKind::StoreWithout(..) => ["store.url", "store.cluster"].map(ToOwned::to_owned).into(),
             PolicyErrorKind::CredentialNotConfigured(_, table) => [(*table).to_owned()].into(),
             PolicyErrorKind::Contradiction(..) => {
                 let table = self.path.rsplit_once('.').map_or("", |(table, _)| table);

@@ -49,6 +49,11 @@ pub enum StoreError {
         /// What the driver says.
         source: Box<dyn Error + Send + Sync>,
     },
+    /// Authorities that are none.
+    #[error(
+        "`store.ca` holds no certificate: what it refers to is PEM, and begins with -----BEGIN CERTIFICATE-----"
+    )]
+    NoCertificate,
     /// A store that this build does not have.
     #[error(
         "this build keeps no state in {what}: build it with the feature `{feature}`, or name another `store.url`"

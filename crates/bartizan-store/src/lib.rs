@@ -12,6 +12,8 @@
 //! |---|---|---|---|
 //! | [`MemoryStore`] | none | one process | until the process ends |
 //! | `SqliteStore` | `sqlite` | the processes of one machine, by one file | through a crash and a power cut |
+//! | `PostgresStore` | `postgres` | any number of nodes | through a crash and a power cut |
+//! | `RedisStore` | `redis` | any number of nodes, on one server or a cluster | as Redis's persistence is configured |
 //!
 //! All pass the same cases: the feature `conformance` has them, also for a store of your own.
 //!

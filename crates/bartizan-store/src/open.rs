@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::{fmt, sync::Arc};
 
-use bartizan_core::policy::{StoreKind, StoreUrl};
+use bartizan_core::policy::{Policy, StoreKind, StoreUrl};
 use secrecy::SecretString;
 
 #[cfg(feature = "sqlite")]
@@ -14,6 +14,9 @@ use crate::{MemoryLimits, MemoryStore, Store, StoreError};
 use crate::{PostgresOptions, PostgresStore};
 #[cfg(feature = "redis")]
 use crate::{RedisConfig, RedisStore};
+
+/// What a certificate in PEM begins with (RFC 7468, section 5).
+const PEM: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
 /// Which store, and how to get in.
 ///
@@ -28,18 +31,70 @@ use crate::{RedisConfig, RedisStore};
 pub struct StoreOptions {
     url: StoreUrl,
     password: Option<SecretString>,
+    /// The other nodes of a cluster that were named, where it is one.
+    cluster: Option<Vec<StoreUrl>>,
+    root_certificates: Option<Vec<u8>>,
+    memory: MemoryLimits,
 }
 
 impl StoreOptions {
     /// The store at `url`, without a password.
-    pub const fn new(url: StoreUrl) -> Self {
-        Self { url, password: None }
+    pub fn new(url: StoreUrl) -> Self {
+        Self { url, password: None, cluster: None, root_certificates: None, memory: MemoryLimits::default() }
+    }
+
+    /// The store that a policy names, without what `password` and `ca` refer to. `None` where it names none and needs
+    /// none.
+    pub fn of(policy: &Policy) -> Option<Self> {
+        let mut options = Self::new(policy.store_url()?);
+        let Some(store) = &policy.store else { return Some(options) };
+        if store.cluster {
+            options.cluster = Some(store.nodes.clone());
+        }
+        if let Some(memory) = &store.memory {
+            let most = |written: Option<u32>, usual| {
+                written.map_or(usual, |most| usize::try_from(most).unwrap_or(usize::MAX))
+            };
+            let usual = options.memory;
+            options.memory = MemoryLimits {
+                sessions: most(memory.sessions, usual.sessions),
+                tokens: most(memory.tokens, usual.tokens),
+                buckets: most(memory.buckets, usual.buckets),
+            };
+        }
+        Some(options)
+    }
+
+    /// Where the state is kept.
+    pub const fn url(&self) -> &StoreUrl {
+        &self.url
     }
 
     /// With a password: `store.password`, resolved.
     #[must_use]
     pub fn password(mut self, password: SecretString) -> Self {
         self.password = Some(password);
+        self
+    }
+
+    /// With the certificates, in PEM, of who vouches for Postgres or Redis: `store.ca`, resolved.
+    #[must_use]
+    pub fn root_certificates(mut self, pem: Vec<u8>) -> Self {
+        self.root_certificates = Some(pem);
+        self
+    }
+
+    /// A Redis Cluster, of which these are nodes too: `store.cluster` and `store.nodes`.
+    #[must_use]
+    pub fn cluster(mut self, nodes: Vec<StoreUrl>) -> Self {
+        self.cluster = Some(nodes);
+        self
+    }
+
+    /// As much in memory: `store.memory`.
+    #[must_use]
+    pub const fn memory(mut self, limits: MemoryLimits) -> Self {
+        self.memory = limits;
         self
     }
 }
@@ -49,6 +104,7 @@ impl fmt::Debug for StoreOptions {
         f.debug_struct("StoreOptions")
             .field("url", &self.url)
             .field("has_password", &self.password.is_some())
+            .field("cluster", &self.cluster)
             .finish_non_exhaustive()
     }
 }
@@ -60,7 +116,7 @@ impl fmt::Debug for StoreOptions {
 /// with [`StoreError::NotBuilt`].
 pub async fn open(options: &StoreOptions) -> Result<Arc<dyn Store>, StoreError> {
     Ok(match way(options)? {
-        Way::Memory => Arc::new(MemoryStore::new(MemoryLimits::default())),
+        Way::Memory => Arc::new(MemoryStore::new(options.memory)),
         #[cfg(feature = "sqlite")]
         Way::Sqlite(path) => Arc::new(SqliteStore::open(path).await?),
         #[cfg(feature = "postgres")]
@@ -88,6 +144,11 @@ enum Way {
 
 fn way(options: &StoreOptions) -> Result<Way, StoreError> {
     let url = &options.url;
+    // The drivers would trust nobody, and say that the server's issuer is unknown.
+    let is_pem = |pem: &Vec<u8>| pem.windows(PEM.len()).any(|part| part == PEM);
+    if !options.root_certificates.as_ref().is_none_or(is_pem) {
+        return Err(StoreError::NoCertificate);
+    }
     match url.kind() {
         StoreKind::Memory => Ok(Way::Memory),
         #[cfg(feature = "sqlite")]
@@ -96,18 +157,25 @@ fn way(options: &StoreOptions) -> Result<Way, StoreError> {
         StoreKind::Sqlite => Err(StoreError::NotBuilt { what: "SQLite", feature: "sqlite" }),
         #[cfg(feature = "postgres")]
         StoreKind::Postgres => {
-            let postgres = PostgresOptions::new(url.as_str()).map_err(|error| not_a_url(url, error))?;
-            Ok(Way::Postgres(Box::new(match &options.password {
-                Some(password) => postgres.password(password),
-                None => postgres,
-            })))
+            let mut postgres = PostgresOptions::new(url.as_str()).map_err(|error| not_a_url(url, error))?;
+            if let Some(password) = &options.password {
+                postgres = postgres.password(password);
+            }
+            if let Some(pem) = &options.root_certificates {
+                postgres = postgres.root_certificates(pem.clone());
+            }
+            Ok(Way::Postgres(Box::new(postgres)))
         }
         #[cfg(not(feature = "postgres"))]
         StoreKind::Postgres => Err(StoreError::NotBuilt { what: "Postgres", feature: "postgres" }),
         #[cfg(feature = "redis")]
         StoreKind::Redis => {
-            let mut redis = RedisConfig::server(url.as_str());
+            let mut redis = match &options.cluster {
+                Some(nodes) => RedisConfig::cluster([url].into_iter().chain(nodes).map(StoreUrl::as_str)),
+                None => RedisConfig::server(url.as_str()),
+            };
             redis.password.clone_from(&options.password);
+            redis.root_certificates.clone_from(&options.root_certificates);
             redis.check().map_err(|error| not_a_url(url, error))?;
             Ok(Way::Redis(Box::new(redis)))
         }
@@ -128,6 +196,10 @@ fn not_a_url(url: &StoreUrl, error: impl std::error::Error + Send + Sync + 'stat
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bartizan_core::{
+        Timestamp, TokenDigest,
+        policy::{PolicyInput, load},
+    };
 
     fn options(url: &str) -> StoreOptions {
         StoreOptions::new(StoreUrl::parse(url).unwrap())
@@ -157,6 +229,34 @@ mod tests {
                 "this build keeps no state in {what}: build it with the feature `{feature}`, or name another `store.url`"
             );
             assert_eq!(error, (!built).then_some(expected));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_policy_says_is_what_is_opened() {
+        let text = "version = 1\n[store]\nurl = 'memory:'\nmemory = { sessions = 3, tokens = 1 }";
+        let policy = load(&PolicyInput { text, ..PolicyInput::new("bartizan.toml") }).unwrap().policy;
+        let options = StoreOptions::of(&policy).unwrap();
+        assert_eq!(options.memory, MemoryLimits { sessions: 3, tokens: 1, buckets: 1_000_000 });
+        let store = open(&options).await.unwrap();
+        let (until, now) = (Timestamp(2000), Timestamp(1000));
+        assert!(store.consume(TokenDigest([1; 32]), until, now).await.unwrap());
+        let full = store.consume(TokenDigest([2; 32]), until, now).await.unwrap_err();
+        // The keys that it names are the policy's.
+        assert_eq!(
+            full.to_string(),
+            "the store of one-time tokens in memory is full: 1 entries are alive; raise store.memory.tokens or use a \
+             store that is not in memory"
+        );
+        assert!(StoreOptions::of(&Policy::default()).is_none());
+    }
+
+    #[test]
+    fn an_authority_is_a_certificate() {
+        let with = |pem: &[u8]| can_open(&options("memory:").root_certificates(pem.to_vec()));
+        assert!(with(b"Issued by us\n-----BEGIN CERTIFICATE-----\n").is_ok());
+        for pem in [&b""[..], b"no certificate", b"-----BEGIN PRIVATE KEY-----\n"] {
+            assert!(matches!(with(pem), Err(StoreError::NoCertificate)));
         }
     }
 

@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use bartizan_core::{
-    Timestamp, TokenDigest,
+    Entropy, Timestamp, TokenDigest,
     limit::{LimitKey, Quota, RuleId},
-    session::{Ending, NewSession, SessionKey, SessionRecord},
+    session::{Ending, NewSession, SessionId, SessionKey, SessionRecord},
 };
 use bartizan_store::{
     BoxFuture, MemoryLimits, MemoryStore, Store, StoreError,
@@ -63,6 +63,36 @@ fn token(number: u64) -> TokenDigest {
 
 fn bucket(number: u64) -> LimitKey {
     LimitKey::named(RuleId::named(&["flood"]), &[&number.to_be_bytes()])
+}
+
+/// All the same byte, which occurs nowhere else so often.
+struct Same(u8);
+
+impl Entropy for Same {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        bytes.fill(self.0);
+    }
+}
+
+/// What it shows of itself: by its own `Debug`, which a log may have, and by its lists.
+#[tokio::test]
+async fn whoever_sees_all_of_it_has_no_session() {
+    let store = MemoryStore::new(LIMITS);
+    let id = SessionId::new(&mut Same(0xa7));
+    store.begin(NewSession { key: id.key(), ..session(1, "alice", NOW, at(60_000)) }).await.unwrap();
+    assert!(store.consume(token(1), at(60_000), NOW).await.unwrap());
+    let listed = store.sessions(None, None, 10, NOW).await.unwrap();
+    let shown = format!("{store:?} {listed:?}");
+    assert!(shown.contains("alice") && shown.contains(&id.key().to_string()), "all of it is shown: {shown}");
+    for secret in [id.expose(), &"a7".repeat(32), &"167, ".repeat(31)] {
+        assert!(!shown.contains(secret), "{secret} is in it");
+    }
+    // What is there is no id.
+    let key = listed.sessions[0].key;
+    assert_eq!(key, id.key());
+    for cookie in [key.as_bytes().as_slice(), key.to_string().as_bytes()] {
+        assert_eq!(store.session(SessionKey::of(cookie), NOW).await.unwrap(), None);
+    }
 }
 
 #[tokio::test]

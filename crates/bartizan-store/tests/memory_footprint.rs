@@ -43,7 +43,38 @@ async fn bytes_each(fill: impl AsyncFn(&MemoryStore, u64)) -> usize {
     each
 }
 
+/// In one test, for what one allocates another must not.
 #[tokio::test]
+async fn a_session_and_a_flood_take_no_more_than_is_said() {
+    Box::pin(an_idle_session_takes_under_300_bytes()).await;
+    Box::pin(a_flood_takes_no_more_than_its_bounds()).await;
+}
+
+/// Twenty times as many as there may be, of each kind, none of which ends by itself.
+async fn a_flood_takes_no_more_than_its_bounds() {
+    const MOST: usize = 5000;
+    let store = MemoryStore::new(MemoryLimits { sessions: MOST, tokens: MOST, buckets: MOST });
+    let quota = Quota::new(1, Duration::from_hours(1), 10).unwrap();
+    let before = ALLOCATOR.allocated();
+    let mut most = 0;
+    for number in 0..20 * MOST as u64 {
+        let digest = TokenDigest(*SessionKey::of(&number.to_be_bytes()).as_bytes());
+        let key = LimitKey::named(RuleId::named(&["flood"]), &[&number.to_be_bytes()]);
+        let is_full = number >= MOST as u64;
+        assert_eq!(store.begin(session(number, &[])).await.is_err(), is_full, "session {number}");
+        assert_eq!(
+            store.consume(digest, Timestamp(NOW.0 + 1), NOW).await.is_err(),
+            is_full,
+            "token {number}"
+        );
+        assert!(store.take(key, quota, 1, NOW).await.unwrap().allowed, "bucket {number}");
+        most = most.max(ALLOCATOR.allocated().saturating_sub(before));
+    }
+    let bound = MOST * (300 + 65 + 55);
+    println!("bytes: at most {most} in a flood, of {bound}");
+    assert!(most < bound, "{most} bytes in a flood, of {bound}");
+}
+
 async fn an_idle_session_takes_under_300_bytes() {
     let quota = Quota::new(1, Duration::from_secs(1), 10).unwrap();
     let without = bytes_each(async |store, n| assert!(store.begin(session(n, &[])).await.is_ok())).await;

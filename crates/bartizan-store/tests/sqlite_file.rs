@@ -9,9 +9,9 @@ use std::{
 };
 
 use bartizan_core::{
-    Timestamp, TokenDigest,
+    Entropy, Timestamp, TokenDigest,
     limit::{LimitKey, Quota, RuleId},
-    session::{Ending, NewSession, SessionKey, SessionRecord},
+    session::{Ending, NewSession, SessionId, SessionKey, SessionRecord},
 };
 use bartizan_store::{SqliteStore, Store, StoreError};
 use sqlx::{ConnectOptions as _, SqliteConnection, sqlite::SqliteConnectOptions};
@@ -65,6 +65,53 @@ async fn its_files_are_for_their_owner_only() {
         .collect();
     modes.sort();
     assert_eq!(modes, ["state", "state-shm", "state-wal"].map(|name| (name.to_owned(), 0o600)));
+}
+
+/// Bytes that do not occur by chance.
+struct Bytes(u8);
+
+impl Entropy for Bytes {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        for byte in bytes {
+            self.0 = self.0.wrapping_mul(5).wrapping_add(113);
+            *byte = self.0;
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_reads_the_files_has_no_session() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path().join("state")).await.unwrap();
+    let mut bits = [0; 32];
+    Bytes(1).fill(&mut bits);
+    let id = SessionId::new(&mut Bytes(1));
+    store.begin(NewSession { key: id.key(), ..session(1, None) }).await.unwrap();
+    // A touch, a renewal and an ending leave older pages behind.
+    assert!(store.session(SessionKey::of(id.expose().as_bytes()), at(60_000)).await.unwrap().is_some());
+    store.begin(NewSession { replaces: Some(id.key()), ..session(2, None) }).await.unwrap();
+    assert!(store.consume(token(7), at(1000), NOW).await.unwrap());
+
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
+    let look = || {
+        let files = ["state", "state-wal", "state-shm"].map(|name| folder.path().join(name));
+        let files: Vec<Vec<u8>> = files.iter().filter_map(|file| std::fs::read(file).ok()).collect();
+        let all = files.concat();
+        let has = |wanted: &[u8]| all.windows(wanted.len()).any(|bytes| bytes == wanted);
+        for (name, secret) in
+            [("id", id.expose().as_bytes()), ("bits", &bits[..]), ("bits in hex", hex(&bits).as_bytes())]
+        {
+            assert!(!has(secret), "the {name} is in {} files", files.len());
+        }
+        (files.len(), has(id.key().as_bytes()), has(&token(7).0))
+    };
+    assert_eq!(look(), (3, true, true), "the dump is whole, and what was written last is in the log");
+    // What is there lets nobody in: as a cookie it is hashed once more.
+    for cookie in [key(2).as_bytes(), hex(key(2).as_bytes()).as_bytes()] {
+        assert_eq!(store.session(SessionKey::of(cookie), NOW).await.unwrap(), None);
+    }
+    drop(store);
+    look();
 }
 
 #[cfg(unix)]

@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     net::{Ipv4Addr, TcpStream},
+    path::Path,
     process::Command,
     time::Duration,
 };
@@ -159,6 +160,11 @@ impl Redis {
     /// Where it is, for clients.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Where its files are.
+    pub fn data(&self) -> &Path {
+        self.directory.path()
     }
 
     /// For a shared instance: prints what it wrote meanwhile if the test fails.

@@ -57,7 +57,7 @@ fn warnings(policy: &policy::Loaded) -> Vec<Warning> {
                     .into(),
         });
     }
-    let store = written.store_url().map(StoreOptions::new);
+    let store = StoreOptions::of(written);
     if let Some(Err(error)) = store.as_ref().map(bartizan_store::can_open) {
         let message = format!("`serve` of this build does not start with it: {error}");
         warnings.push(Warning { path: "store.url".into(), message });

@@ -4,11 +4,12 @@ mod banner;
 mod keys;
 mod shutdown;
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use bartizan::Answers;
-use bartizan_core::PolicyError;
+use bartizan_core::{PolicyError, policy::StoreUrl};
 use bartizan_gateway::{Drained, Gateway, GatewayConfig, GatewayError};
+use bartizan_store::StoreOptions;
 use thiserror::Error;
 
 use crate::{
@@ -111,18 +112,34 @@ fn serve(source: &Source, profile: Option<&str>, loaded: &mut Loaded) -> Result<
     if policy.server.tls.is_some() {
         return Err(StartError::Tls);
     }
-    let secrets = Secrets::read(policy, loaded.document.development())?;
-    let url = policy.store_url();
-    let mut store =
-        url.as_ref().map(|url| OpenStore::open(url, secrets.store_password.clone())).transpose()?;
-    let (keys, kept_in) = keys::read(&secrets, url.as_ref())?;
+    let mut secrets = Secrets::read(policy, loaded.document.development())?;
+    let options = mem::take(&mut secrets.store).options(policy);
+    let store = options.as_ref().map(OpenStore::open).transpose()?;
+    let url = options.as_ref().map(StoreOptions::url);
+    let drained = serve_with(store.as_ref(), url, secrets, source, profile, loaded);
+    // Also where it could not listen: a store that is left open leaves its log beside its file.
+    if let Some(store) = store {
+        store.close();
+    }
+    drained
+}
+
+fn serve_with(
+    store: Option<&OpenStore>,
+    url: Option<&StoreUrl>,
+    secrets: Secrets,
+    source: &Source,
+    profile: Option<&str>,
+    loaded: &mut Loaded,
+) -> Result<Drained, StartError> {
+    let (keys, kept_in) = keys::read(&secrets, url)?;
     loaded.use_keys(keys.clone()).map_err(StartError::Policy)?;
 
     let mut config = GatewayConfig::new(&loaded.document.policy, loaded.engine.clone())?;
     if let Some(token) = secrets.upstream_token {
         config = config.upstream_token(token);
     }
-    if let Some(store) = &store {
+    if let Some(store) = store {
         config = config.store(Arc::clone(store.store()) as Arc<dyn Answers>);
     }
     if loaded.document.policy.session.is_some() {
@@ -138,14 +155,10 @@ fn serve(source: &Source, profile: Option<&str>, loaded: &mut Loaded) -> Result<
         document: &loaded.document,
         engine: &loaded.engine,
         address: bound.local_addr(),
-        state: url.as_ref().map(|url| State { url, keys: &kept_in }),
+        state: url.map(|url| State { url, keys: &kept_in }),
     }));
-    if let Some(store) = &mut store {
+    if let Some(store) = store {
         store.prune_regularly();
     }
-    let drained = bound.run(shutdown.requested());
-    if let Some(store) = store {
-        store.close();
-    }
-    Ok(drained?)
+    Ok(bound.run(shutdown.requested())?)
 }

@@ -23,7 +23,7 @@ use crate::{
     diagnostics,
     failure::Failure,
     policy::{self, Source},
-    secrets::{MissingSecrets, Secrets},
+    secrets::{MissingSecrets, StoreSecrets},
     store::{OpenError, OpenStore},
     terminal,
 };
@@ -127,9 +127,12 @@ impl Sessions {
         if let Some(path) = url.path().map(Path::new).filter(|path| !path.exists()) {
             return Err(SessionError::NoFile(path.to_owned()).into());
         }
-        let password = Secrets::read_store_password(policy, loaded.document.development());
-        let store =
-            OpenStore::open(&url, password.map_err(SessionError::from)?).map_err(SessionError::from)?;
+        let secrets =
+            StoreSecrets::read(policy, loaded.document.development()).map_err(SessionError::from)?;
+        let Some(options) = secrets.options(policy) else {
+            return Err(SessionError::None(source.name).into());
+        };
+        let store = OpenStore::open(&options).map_err(SessionError::from)?;
         Ok(Some(Self { store, url }))
     }
 

@@ -2,7 +2,11 @@
 
 mod home;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use bartizan::{OsClock, Store, StoreError};
 use bartizan_core::{
@@ -10,7 +14,6 @@ use bartizan_core::{
     policy::{StoreKind, StoreUrl},
 };
 use bartizan_store::StoreOptions;
-use secrecy::SecretString;
 use thiserror::Error;
 use tokio::{
     runtime::{Builder, Runtime},
@@ -67,25 +70,20 @@ impl OpenError {
 pub(crate) struct OpenStore {
     runtime: Runtime,
     store: Arc<dyn Store>,
-    pruning: Option<JoinHandle<()>>,
+    pruning: OnceLock<JoinHandle<()>>,
 }
 
 impl OpenStore {
-    /// Opens the store at `url`, within a bounded time.
-    pub(crate) fn open(url: &StoreUrl, password: Option<SecretString>) -> Result<Self, OpenError> {
+    /// Opens the store of `options`, within a bounded time.
+    pub(crate) fn open(options: &StoreOptions) -> Result<Self, OpenError> {
+        let url = options.url();
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("store")
             .enable_all()
             .build()
             .map_err(OpenError::Thread)?;
-        let options = StoreOptions::new(url.clone());
-        let options = match password {
-            Some(password) => options.password(password),
-            None => options,
-        };
-        let opened =
-            runtime.block_on(async { time::timeout(PATIENCE, bartizan_store::open(&options)).await });
+        let opened = runtime.block_on(async { time::timeout(PATIENCE, bartizan_store::open(options)).await });
         let opened = opened.unwrap_or_else(|_| {
             Err(StoreError::Timeout { what: url.to_string(), seconds: PATIENCE.as_secs() })
         });
@@ -95,7 +93,7 @@ impl OpenStore {
             StoreKind::Memory | StoreKind::Sqlite => store,
             _ => AtHome::of(store, runtime.handle().clone()),
         };
-        Ok(Self { runtime, store, pruning: None })
+        Ok(Self { runtime, store, pruning: OnceLock::new() })
     }
 
     /// The store; it can be asked on any runtime.
@@ -109,15 +107,15 @@ impl OpenStore {
     }
 
     /// From now on forgets what has ended, every few minutes.
-    pub(crate) fn prune_regularly(&mut self) {
-        let store = Arc::clone(&self.store);
-        self.pruning = Some(self.runtime.spawn(prune(store)));
+    pub(crate) fn prune_regularly(&self) {
+        // Where it was asked for before, one is enough.
+        self.pruning.get_or_init(|| self.runtime.spawn(prune(Arc::clone(&self.store))));
     }
 
     /// Lets the store write down what it has not. Whoever asked it has been answered.
     pub(crate) fn close(self) {
         let Self { runtime, store, pruning } = self;
-        if let Some(pruning) = pruning {
+        if let Some(pruning) = pruning.into_inner() {
             pruning.abort();
         }
         drop(store);
@@ -177,7 +175,7 @@ mod tests {
         let path = folder.path().join("state.db");
         for url in ["memory:".to_owned(), format!("sqlite:{}", path.display())] {
             let url = StoreUrl::parse(&url).unwrap();
-            let mut open = OpenStore::open(&url, None).unwrap();
+            let open = OpenStore::open(&StoreOptions::new(url)).unwrap();
             open.prune_regularly();
             for (store, key) in [
                 (Arc::clone(open.store()), 1),

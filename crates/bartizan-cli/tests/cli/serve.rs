@@ -190,6 +190,19 @@ fn a_taken_port_is_said_and_ends_it() {
 }
 
 #[test]
+fn a_store_is_closed_also_where_nothing_is_served() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let policy = "version = 1\n[server]\nupstream = \"http://127.0.0.1:1\"\n[session]\n[default]\nrequire = \"session\"\n\
+                  [store]\nurl = \"sqlite:state.db\"\n";
+    let run = bartizan()
+        .file("bartizan.toml", policy)
+        .args(["serve", "--listen", &taken.local_addr().unwrap().to_string()])
+        .output();
+    assert!(run.code == 1 && run.stderr.contains("is in use by another process"), "{}", run.stderr);
+    assert_eq!(run.files(), ["bartizan.toml", "state.db", "state.db.key"], "its log is left behind");
+}
+
+#[test]
 fn what_it_cannot_do_it_does_not_start_with() {
     for (name, policy) in [
         (

@@ -27,7 +27,7 @@ pub use options::{
     CorsChoice, CorsConfig, CredentialKind, CrossSite, CspConfig, CspPreset, CsrfChoice, Directives,
     Relaxation, RequireConfig, RouteConfig, RouteOptions,
 };
-pub use store::{StoreConfig, StoreKind, StoreUrl};
+pub use store::{MemoryConfig, StoreConfig, StoreKind, StoreUrl};
 pub use values::{ByteSize, Duration, InvalidValue, SecretProvider, SecretRef};
 
 /// One whole policy, as written.

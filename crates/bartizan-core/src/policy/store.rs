@@ -16,11 +16,32 @@ pub struct StoreConfig {
     pub url: Option<StoreUrl>,
     /// The password of Postgres or Redis.
     pub password: Option<SecretRef>,
+    /// Whether the Redis at `url` is a node of a Redis Cluster.
+    pub cluster: bool,
+    /// More nodes of the cluster, for when the one at `url` is away at the start. The others are learnt from them.
+    pub nodes: Vec<StoreUrl>,
+    /// The certificates (PEM) of who vouches for Postgres or Redis, such as `"file:///etc/ssl/own-ca.pem"`; whom the
+    /// machine trusts for Redis, and Mozilla's authorities for Postgres, where nothing is written.
+    pub ca: Option<SecretRef>,
+    /// How much a store in memory keeps at most.
+    pub memory: Option<MemoryConfig>,
     /// What all keys are derived from: at least 32 bytes (`openssl rand -base64 48`), the same on every node. With
     /// `sqlite:` it is made where none is written, in a file beside the database.
     pub master_key: Option<SecretRef>,
     /// Master keys whose tokens are still accepted.
     pub previous_master_keys: Vec<SecretRef>,
+}
+
+/// `[store.memory]`: how much a store in memory keeps at most. What has ended does not count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct MemoryConfig {
+    /// Sessions, each of about 300 bytes; 1 000 000. One more is refused.
+    pub sessions: Option<u32>,
+    /// One-time tokens, each of about 60 bytes; 1 000 000. One more is refused.
+    pub tokens: Option<u32>,
+    /// Buckets of shared rate limits, each of about 50 bytes; 1 000 000. One more takes the place of the emptiest.
+    pub buckets: Option<u32>,
 }
 
 /// Where state is kept: `memory:`, `sqlite:PATH`, `postgres://user@host/database`, `redis://host:6379/0`, or
@@ -98,6 +119,17 @@ impl StoreUrl {
     /// The URL as it was written.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// Whether the URL itself asks for TLS: `rediss://`.
+    pub fn is_tls(&self) -> bool {
+        self.text.starts_with("rediss://")
+    }
+
+    /// What a parameter behind the `?` says.
+    pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
+        let (_, query) = self.text.split_once('?')?;
+        query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
     }
 
     /// The file, for SQLite alone. A path that is not absolute is below the working folder.

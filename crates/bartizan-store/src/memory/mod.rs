@@ -50,7 +50,7 @@ pub struct MemoryStore {
     buckets: Buckets,
 }
 
-/// How much a [`MemoryStore`] keeps at most. What has ended does not count.
+/// How much a [`MemoryStore`] keeps at most; `store.memory` in a policy. What has ended does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryLimits {
     /// Sessions, each of under 300 bytes (its subject and scopes counted as 25 bytes). 1 000 000 by default.

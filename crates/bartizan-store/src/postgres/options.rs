@@ -104,6 +104,18 @@ impl PostgresOptions {
         Self { connect: self.connect.password(password.expose_secret()), ..self }
     }
 
+    /// The certificates, in PEM, of who vouches for the server, in the place of Mozilla's. Then the server must have one
+    /// of theirs, and for its name unless the URL says `sslmode=verify-ca`, wherever it is.
+    #[must_use]
+    pub fn root_certificates(self, pem: Vec<u8>) -> Self {
+        let mode = match self.connect.get_ssl_mode() {
+            PgSslMode::VerifyCa => PgSslMode::VerifyCa,
+            // An authority that nobody is asked to prove himself by would be worse than none.
+            _ => PgSslMode::VerifyFull,
+        };
+        Self { connect: self.connect.ssl_mode(mode).ssl_root_cert_from_pem(pem), ..self }
+    }
+
     /// How many connections there are at most; 10 unless it is said. Further requests wait for one.
     #[must_use]
     pub fn connections(self, connections: NonZeroU32) -> Self {

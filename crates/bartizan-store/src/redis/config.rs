@@ -68,7 +68,7 @@ impl RedisConfig {
 pub(super) enum ConfigError {
     #[error("no URL is given; write redis://host:6379")]
     NoUrl,
-    #[error("{0} URLs are given for a single server; name one, or set cluster")]
+    #[error("{0} URLs are given for a single server; name one, or say that it is a cluster")]
     ManyUrls(usize),
     #[error("the prefix {0:?} is empty or has a brace in it; braces say which slot of a cluster a key is in")]
     Prefix(String),

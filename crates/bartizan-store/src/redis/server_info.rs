@@ -15,7 +15,7 @@ pub(super) async fn check_server(what: &str, server: &mut MultiplexedConnection)
             return Err(refusal("it is a replica, which may not know yet what has ended: name its primary"));
         }
         if info.field("redis_mode") == Some("cluster") {
-            return Err(refusal("it is a node of a cluster: set cluster"));
+            return Err(refusal("it is a node of a cluster: write `cluster = true`"));
         }
         info.warn_of_eviction(what);
     }

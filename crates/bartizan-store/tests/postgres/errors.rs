@@ -7,8 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bartizan_core::policy::StoreUrl;
 use bartizan_peers::{Postgres, free_port};
-use bartizan_store::{PostgresOptions, PostgresStore, Store as _, StoreError};
+use bartizan_store::{PostgresOptions, PostgresStore, Store as _, StoreError, StoreOptions, open};
 
 use super::{database, execute, look_up, options};
 
@@ -128,4 +129,29 @@ async fn a_certificate_is_checked() {
                      WHERE application_name = 'bartizan'";
     assert_eq!(look_up(&server.url("postgres"), encrypted).await, "true");
     drop(store);
+
+    // By a policy: the server is asked for it where nothing is said of TLS, this machine or not.
+    let (user, place) = url.split_once("://").unwrap().1.split_once('@').unwrap();
+    let (name, password) = user.split_once(':').unwrap();
+    let opened = async |place: &str, pem: Option<Vec<u8>>| {
+        let url = StoreUrl::parse(&format!("postgres://{name}@{place}")).unwrap();
+        let options = StoreOptions::new(url).password(password.into());
+        let options = match pem {
+            Some(pem) => options.root_certificates(pem),
+            None => options,
+        };
+        open(&options).await.map_err(|error| error.to_string())
+    };
+    let pem = std::fs::read(server.certificate()).unwrap();
+    let store = opened(place, Some(pem.clone())).await.unwrap();
+    assert_eq!(look_up(&server.url("postgres"), encrypted).await, "true");
+    drop(store);
+    for (place, pem, message) in [
+        (format!("{place}?sslmode=verify-full"), None, "UnknownIssuer"),
+        (place.replace("localhost", "127.0.0.1"), Some(pem), "certificate not valid for name \"127.0.0.1\""),
+        (place.to_owned(), Some(b"no certificate".to_vec()), "`store.ca`"),
+    ] {
+        let error = opened(&place, pem).await.err().unwrap();
+        assert!(error.contains(message), "{error}");
+    }
 }

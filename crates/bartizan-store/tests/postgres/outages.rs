@@ -121,3 +121,23 @@ async fn a_restart_between_two_requests_goes_unnoticed() {
     all(&store).await;
     assert_eq!(store.sessions(None, None, 100, NOW).await.unwrap().sessions.len(), 10);
 }
+
+/// Whoever waits for a task that is gone, with the runtime that it ran on, is told so in time; and the next one has a
+/// connection of its own runtime.
+#[test]
+fn a_runtime_that_ended_holds_nobody_up() {
+    let Some(server) = Postgres::start() else { return };
+    let runtime = || tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let url = server.url("postgres");
+    let first = runtime();
+    let store = first.block_on(store(&url));
+    first.shutdown_background();
+    runtime().block_on(async {
+        let started = Instant::now();
+        for (method, result) in each_method(&store).await {
+            // The first one may find the connection broken, which is opened anew.
+            result.expect(method);
+        }
+        assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    });
+}

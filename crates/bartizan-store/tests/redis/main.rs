@@ -3,6 +3,7 @@
 mod contents;
 mod given;
 mod outages;
+mod policy;
 mod refusals;
 mod resharding;
 

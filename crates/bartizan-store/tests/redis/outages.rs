@@ -94,3 +94,22 @@ async fn a_cluster_that_loses_a_node_or_all_fails_in_time_and_recovers() {
     cluster.wait_until_whole();
     until_everything_is_answered(&store).await;
 }
+
+/// Whoever waits for a task that is gone, with the runtime that it ran on, is told so in time; and the next one has a
+/// connection of its own runtime.
+#[test]
+fn a_runtime_that_ended_holds_nobody_up() {
+    let Some(redis) = Redis::start() else { return };
+    let Some(cluster) = RedisCluster::start() else { return };
+    for config in [RedisConfig::server(redis.url()), RedisConfig::cluster(cluster.urls())] {
+        let runtime = || tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let first = runtime();
+        let store = first.block_on(connect(&config));
+        first.shutdown_background();
+        runtime().block_on(async {
+            // Bounded, each of them.
+            ask_everything(&store).await;
+            until_everything_is_answered(&store).await;
+        });
+    }
+}

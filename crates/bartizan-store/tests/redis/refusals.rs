@@ -54,7 +54,11 @@ async fn what_is_wrong_is_said_at_once() {
         ),
         ("a database that is not there", RedisConfig::server(format!("{}/99", open.url())), "out of range"),
         ("a replica", RedisConfig::server(replica.url()), "name its primary"),
-        ("a node of a cluster", RedisConfig::server(cluster.urls().remove(0)), "set cluster"),
+        (
+            "a node of a cluster",
+            RedisConfig::server(cluster.urls().remove(0)),
+            "a node of a cluster: write `cluster = true`",
+        ),
         ("no cluster", RedisConfig::cluster([open.url()]), "cluster support disabled"),
         ("a cluster that is gone", RedisConfig::cluster([gone.url()]), "cannot be reached"),
         (

@@ -8,5 +8,6 @@ mod failures;
 mod limits;
 mod logins;
 mod server;
+mod session_attacks;
 mod sessions;
 mod surfaces;

@@ -56,14 +56,14 @@ fn router() -> Router {
         .route("/profile", get(profile))
 }
 
-async fn server() -> (Server, Arc<MemoryStore>) {
+pub(crate) async fn server() -> (Server, Arc<MemoryStore>) {
     let store = Arc::new(MemoryStore::new(MemoryLimits::default()));
     let layer = BartizanLayer::new(engine(POLICY)).scheme(Scheme::Https).store(Arc::clone(&store));
     (Server::start(layer, router()).await, store)
 }
 
 /// The cookie that a login sets, as a client sends it back.
-fn cookie(response: &Response) -> String {
+pub(crate) fn cookie(response: &Response) -> String {
     let header = response.header("set-cookie").unwrap_or_else(|| panic!("no cookie: {response:?}"));
     let (pair, attributes) = header.split_once(';').unwrap();
     assert_eq!(attributes, " Path=/; Secure; HttpOnly; SameSite=Lax");
@@ -71,7 +71,7 @@ fn cookie(response: &Response) -> String {
     format!("Cookie: {pair}")
 }
 
-async fn get_with(server: &Server, path: &str, cookie: &str) -> (u16, String) {
+pub(crate) async fn get_with(server: &Server, path: &str, cookie: &str) -> (u16, String) {
     let response = server.request(&format!("GET {path}\n{cookie}")).await;
     (response.status, response.code().unwrap_or(response.body))
 }

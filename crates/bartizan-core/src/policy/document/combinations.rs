@@ -259,6 +259,17 @@ fn what_follows_from_a_fault_is_no_fault() {
         ],
         &[("store", "master_key", "3", &[("store.master_key", "policy.wrong-type")])],
         &[
+            ("store", "url", "3", &[("store.url", "policy.wrong-type")]),
+            ("store", "ca", "'file:///ca.pem'", &[]),
+            ("store", "cluster", "true", &[]),
+            ("store", "nodes", "['rediss://b']", &[]),
+            ("store", "memory", "{ tokens = 1 }", &[]),
+        ],
+        &[
+            ("store", "cluster", "'yes'", &[("store.cluster", "policy.wrong-type")]),
+            ("store", "nodes", "['redis://b']", &[]),
+        ],
+        &[
             ("", "proxy", "3", &[("proxy", "policy.wrong-type")]),
             ("server", "tls", "3", &[("server.tls", "policy.wrong-type")]),
         ],
