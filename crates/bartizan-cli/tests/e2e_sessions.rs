@@ -237,6 +237,73 @@ async fn logout_takes_the_cookie_and_ends_the_session() {
 }
 
 #[tokio::test]
+async fn csrf_tokens_and_their_cookies_change_with_login_and_logout() {
+    let Some((world, _guards)) = World::enter() else { return };
+    let tokens = "\n[[route]]\nmatch = \"POST /session/me\"\ncsrf = \"token\"\nrequire = \"nothing\"\n";
+    let path = "[session]\n";
+    let policy = |policy: String| {
+        replaced(&policy, path, "[csrf]\ntoken_path = \"/csrf-token\"\n\n[session]\n") + tokens
+    };
+    let Some(house) = House::start(policy) else { return };
+    let browser = world.chromium.browser().await;
+    browser.visit(&house.gateway.url("/session")).await;
+    let before = fetch_token(&browser).await;
+    assert_eq!(cookie_names(&browser).await, ["__Host-csrf-token", "__Host-presession"]);
+    assert_eq!(browser.run("return document.cookie").await, format!("__Host-csrf-token={before}"));
+    assert_eq!(post_with(&browser, &before).await, passed());
+
+    house.sign_in(&browser).await;
+    assert_eq!(cookie_names(&browser).await, [COOKIE]);
+    assert_eq!(post_with(&browser, &before).await, json!([403, "csrf.token-invalid"]));
+    let within = fetch_token(&browser).await;
+    assert_eq!(cookie_names(&browser).await, ["__Host-csrf-token", COOKIE]);
+    assert_eq!(post_with(&browser, &within).await, passed());
+
+    browser.find(Locator::Css("#logout button")).await.unwrap().click().await.unwrap();
+    browser.until("return Boolean(document.querySelector('#login'))").await;
+    assert_eq!(cookie_names(&browser).await, [""; 0]);
+    let after = fetch_token(&browser).await;
+    for (token, expected) in [
+        (&within, json!([403, "csrf.token-invalid"])),
+        (&before, json!([403, "csrf.token-invalid"])),
+        (&after, passed()),
+    ] {
+        assert_eq!(post_with(&browser, token).await, expected);
+    }
+    browser.close().await;
+}
+
+/// FastAPI's own word: this far comes a request whose token is good.
+fn passed() -> Value {
+    json!([405, null])
+}
+
+/// The token that the page's own script gets.
+async fn fetch_token(browser: &Browser) -> String {
+    let token = browser.run_async("return (await (await fetch('/csrf-token')).json()).csrf_token").await;
+    token.as_str().expect("a token").to_owned()
+}
+
+/// Status and code of the answer to a request of the page's own script that brings `token`.
+async fn post_with(browser: &Browser, token: &str) -> Value {
+    browser
+        .run_async(&format!(
+            "const headers = {{ 'x-csrf-token': '{token}' }};
+             const answer = await fetch('/session/me', {{ method: 'POST', headers }});
+             return [answer.status, (await answer.json()).code ?? null]"
+        ))
+        .await
+}
+
+/// The names of the cookies that the browser holds, sorted.
+async fn cookie_names(browser: &Browser) -> Vec<String> {
+    let cookies = browser.get_all_cookies().await.unwrap();
+    let mut names: Vec<String> = cookies.into_iter().map(|cookie| cookie.name().to_owned()).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
 async fn without_the_gateway_there_is_no_session_and_nobody_forges_one() {
     let Some((world, _guards)) = World::enter() else { return };
     let House { app, gateway } = &world.house;

@@ -237,10 +237,9 @@ impl Passed {
         }
         let Shared { prepared, finished, .. } = &*self.shared;
         headers::edit_response(response.headers_mut(), &edits, prepared, finished);
-        if let Some(handle) = mail {
-            // Tokens of before are worth nothing now, and so is a pre-session that began with one.
-            handle.deliver(&self.grant, response.headers_mut());
-        } else if let Some(cookie) = tokens.and_then(|issuer| issuer.set_cookie()) {
+        let changed = mail.is_some_and(|handle| handle.deliver(&self.grant, response.headers_mut()));
+        // Tokens of before are worth nothing after that, and so is a pre-session that began with one.
+        if let Some(cookie) = tokens.filter(|_| !changed).and_then(|issuer| issuer.set_cookie()) {
             response.headers_mut().append(header::SET_COOKIE, cookie);
         }
         response.map(<B as ResponseBodies<O>>::pass)

@@ -255,12 +255,15 @@ impl Handle {
         outbox.cookie.is_some() || outbox.signed_out || outbox.notes.is_some()
     }
 
-    /// Gives the response what the handler did. What the client's CSRF tokens were bound to goes with it.
-    pub(crate) fn deliver(&self, grant: &Grant, headers: &mut HeaderMap) {
+    /// Gives the response what the handler did. Whether a session began or ended with it: then what the client's CSRF
+    /// tokens were bound to goes.
+    pub(crate) fn deliver(&self, grant: &Grant, headers: &mut HeaderMap) -> bool {
         let outbox = std::mem::take(&mut *self.outbox());
+        let changed = outbox.cookie.is_some() || outbox.signed_out;
+        let of_tokens = changed.then(|| grant.expired_token_cookies()).into_iter().flatten();
         let expired = outbox.signed_out.then(|| self.engine.expired_session_cookie()).flatten();
         let own = [outbox.cookie, expired].into_iter().flatten().map(str::into_boxed_bytes);
-        for cookie in own.chain(grant.expired_token_cookies()) {
+        for cookie in own.chain(of_tokens) {
             if let Ok(mut value) = HeaderValue::from_bytes(&cookie) {
                 value.set_sensitive(true);
                 headers.append(header::SET_COOKIE, value);
@@ -270,6 +273,7 @@ impl Handle {
             // Not `cookies` or `cache`: they reach beyond this host.
             headers.insert("clear-site-data", HeaderValue::from_static("\"storage\""));
         }
+        changed
     }
 }
 

@@ -122,6 +122,9 @@ fn cors(text: &mut String, app: Option<&App>) {
     if app.is_none_or(|app| app.api.authorization_header) {
         headers.push(quoted("authorization"));
     }
+    // Where a trusted origin's pages have to send a token, Bartizan's or the application's own, their preflights fail
+    // without it; and it lets nobody send anything that is not asked of them.
+    headers.push(quoted("x-csrf-token"));
     let _ = write!(
         text,
         "\n[cors]\n\
@@ -146,7 +149,11 @@ fn csrf(text: &mut String, app: Option<&App>) {
         let _ = writeln!(text, "ambient_cookies = {}", list(cookies));
     }
     text.push_str(
-        "\n[cookies]\n\
+        "# With a CSRF token the former passes; on a route with csrf = \"token\" everybody needs one. A path that answers GET\n\
+         # with one, in front of the application's own:\n\
+         # token_path = \"/csrf-token\"\n\
+         \n\
+         [cookies]\n\
          # The application's cookies leave with Secure, HttpOnly and SameSite=Lax. Scripts of its pages may still read the\n\
          # usual CSRF cookies (csrftoken, XSRF-TOKEN and the like); to name others, list all of them:\n\
          # readable = [\"csrftoken\", \"theme\"]\n",
