@@ -13,7 +13,7 @@ use crate::{failure::Failure, run};
 pub(super) fn sessions(rounds: usize) -> Result<Vec<Figure>, Failure> {
     let counts = Counts::of(gungraun::bench("session"))?;
     let mut beside = run::cargo();
-    // Built apart: what it needs is not in our lock file, and changes no feature of what is ours.
+    // A workspace of its own: what it needs is not in our lock file, and changes no feature of what is ours.
     beside.env("CARGO_TARGET_DIR", bartizan_peers::target_dir().join("beside")).args([
         "bench",
         "--manifest-path",
