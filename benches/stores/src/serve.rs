@@ -1,6 +1,6 @@
 //! The application for whoever is signed in, behind one store, on a port of the loopback address.
 
-use std::{error::Error, net::SocketAddr, sync::Arc};
+use std::{error::Error, net::SocketAddr};
 
 use axum::{ServiceExt as _, extract::Request};
 use bartizan::{Answer, OsClock, OsEntropy};
@@ -9,11 +9,7 @@ use bartizan_store::Store;
 use tokio::net::TcpListener;
 
 /// Begins a session, serves, and says so.
-pub(crate) async fn serve(
-    name: &str,
-    store: Arc<dyn Store>,
-    writes: Option<u64>,
-) -> Result<(), Box<dyn Error>> {
+pub(crate) async fn serve(name: &str, store: impl Store, writes: Option<u64>) -> Result<(), Box<dyn Error>> {
     let engine = signed_in::engine(Asks { session: true, token: false });
     let begun = engine.begin_session(SUBJECT, vec!["read".into()], None, OsClock, OsEntropy);
     let begun = begun.ok_or("the policy has no sessions")?;

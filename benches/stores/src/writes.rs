@@ -82,7 +82,7 @@ impl Counter {
 }
 
 /// The writes of 10 000 requests of one session within the minute that begins when its last touch is due to be renewed.
-pub(crate) async fn of_a_minute(store: &dyn Store, mut counter: Counter) -> Result<u64, Box<dyn Error>> {
+pub(crate) async fn of_a_minute(store: &impl Store, mut counter: Counter) -> Result<u64, Box<dyn Error>> {
     let began = Timestamp(1_800_000_000_000);
     let key = SessionKey::of(b"ten thousand requests");
     let (idle, absolute) = (Duration::from_mins(30), Duration::from_hours(12));

@@ -39,12 +39,14 @@ enum Part {
     Layer,
     /// The gateway, beside nginx.
     Gateway,
-    /// Sessions and CSRF tokens, beside tower-sessions, and the stores beside each other.
+    /// Sessions and CSRF tokens, beside tower-sessions.
     Sessions,
+    /// The stores: what they write, and what each costs beside memory.
+    Stores,
 }
 
 impl Part {
-    const ALL: [Self; 3] = [Self::Layer, Self::Gateway, Self::Sessions];
+    const ALL: [Self; 4] = [Self::Layer, Self::Gateway, Self::Sessions, Self::Stores];
 
     /// As the page's marks name it.
     const fn name(self) -> &'static str {
@@ -52,6 +54,7 @@ impl Part {
             Self::Layer => "layer",
             Self::Gateway => "gateway",
             Self::Sessions => "sessions",
+            Self::Stores => "stores",
         }
     }
 
@@ -59,7 +62,8 @@ impl Part {
         match self {
             Self::Layer => layer::layer(),
             Self::Gateway => beside::nginx(rounds),
-            Self::Sessions => sessions::sessions(rounds),
+            Self::Sessions => sessions::sessions(),
+            Self::Stores => stores::stores(rounds),
         }
     }
 }

@@ -1,16 +1,15 @@
-//! Sessions and CSRF tokens: instructions over header-only controls, beside tower-sessions; bytes; and the stores.
+//! Sessions and CSRF tokens: instructions over header-only controls, beside tower-sessions; and bytes.
 
 use serde_json::Value;
 
 use super::{
     figure::Figure,
     gungraun::{self, Counts},
-    stores,
 };
 use crate::{failure::Failure, run};
 
-/// Measures all of it; `rounds` is how often the stores take turns.
-pub(super) fn sessions(rounds: usize) -> Result<Vec<Figure>, Failure> {
+/// Measures all of it.
+pub(super) fn sessions() -> Result<Vec<Figure>, Failure> {
     let counts = Counts::of(gungraun::bench("session"))?;
     let mut beside = run::cargo();
     // A workspace of its own: what it needs is not in our lock file, and changes no feature of what is ours.
@@ -24,7 +23,6 @@ pub(super) fn sessions(rounds: usize) -> Result<Vec<Figure>, Failure> {
     let mut figures = figures(&counts, &Counts::of(beside)?)?;
     let bytes = footprint(&run::read(&mut gungraun::bench("footprint"))?)?;
     figures.push(Figure::gate("idle session in the memory store: bytes", bytes, 0, 299.0));
-    figures.extend(stores::stores(rounds)?);
     Ok(figures)
 }
 
