@@ -19,14 +19,19 @@ use world::{Counts, World};
 
 const ROTATIONS: u32 = 200;
 const TOKENS: u32 = 100_000;
+/// It takes a third of that.
+const LONGEST: u32 = 200_000;
 
 #[test]
 fn two_hundred_rotations_refuse_no_valid_token_and_accept_nothing_of_a_revoked_key() {
     let seed = std::env::var("KEY_RING_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(4);
     println!("KEY_RING_SEED={seed}");
     let mut world = World::new(seed);
+    let mut steps = 0;
     while world.counts.rotations <= ROTATIONS || world.counts.tokens < TOKENS {
         world.step();
+        steps += 1;
+        assert!(steps < LONGEST, "after {steps} steps only {:#?}", world.counts);
     }
     world.end();
     let Counts { tokens, rotations, .. } = world.counts;
