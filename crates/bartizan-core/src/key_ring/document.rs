@@ -243,7 +243,7 @@ mod tests {
         assert_eq!(read(document(key)), Ok(1));
         assert_eq!(read(r#"{"version":2}"#.into()), Err(DocumentError::Version(2)));
         assert_eq!(read(r#"{"version":0,"keys":[]}"#.into()), Err(DocumentError::Version(0)));
-        assert_eq!(read("".into()), Err(DocumentError::Json { line: 1, column: 0 }));
+        assert_eq!(read(String::new()), Err(DocumentError::Json { line: 1, column: 0 }));
         assert_eq!(read(r#"{"version":"1"}"#.into()), Err(DocumentError::Json { line: 1, column: 14 }));
         for unreadable in [
             r#"{"version":1,"longest_token":1,"keys":[],"more":1}"#.into(),

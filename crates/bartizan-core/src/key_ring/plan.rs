@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn a_ring_turns_at_its_times() {
         let lower = KeyRingConfig { rotate_every: Duration::from_mins(30), ..config() };
-        let higher = KeyRingConfig { rotate_every: Duration::from_mins(300), ..config() };
+        let higher = KeyRingConfig { rotate_every: Duration::from_hours(5), ..config() };
         let three = || ring([key("a", 100, 97, 217), key("b", 100, 215, 335), key("c", 191, 333, 453)]);
         let one = || ring([key("a", 100, 97, 217)]);
         for (name, ring, config, now, keys) in [
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_key_stays_while_the_longest_token_ever_recorded_may_be_valid() {
-        let long = Ring { longest_token: Duration::from_mins(60), ..two() };
+        let long = Ring { longest_token: Duration::from_hours(1), ..two() };
         let settings = settings();
         let forgets = |ring: &Ring, now| {
             let is_a = |change: &Change| *change == Change::Forget { kid: "a".into() };

@@ -223,18 +223,15 @@ mod tests {
     fn settings_that_cannot_work_are_refused_with_what_would() {
         let config = KeyRingConfig::default;
         let least = Duration::from_mins(26);
+        let just_less = Duration::from_millis(26 * 60_000 - 1);
         let publication = Duration::from_mins(12);
         let cases = [
             ("the defaults", config(), vec![]),
             ("the shortest", KeyRingConfig { rotate_every: least, ..config() }, vec![]),
             (
                 "a millisecond shorter",
-                KeyRingConfig { rotate_every: least - Duration::from_millis(1), ..config() },
-                vec![SettingsError::TooOften {
-                    rotate_every: least - Duration::from_millis(1),
-                    publication,
-                    least,
-                }],
+                KeyRingConfig { rotate_every: just_less, ..config() },
+                vec![SettingsError::TooOften { rotate_every: just_less, publication, least }],
             ),
             (
                 "tokens as long as keys",

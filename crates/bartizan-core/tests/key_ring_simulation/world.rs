@@ -172,7 +172,7 @@ impl World {
                 // What was sent is written, even if the node has ended since.
                 Event::Write { node, life, version, ring } => {
                     if version + 1 == self.store.len() {
-                        let waiting = self.write(ring);
+                        let waiting = self.write(&ring);
                         assert!(waiting > 0, "no standby at {}: {:#?}", self.now, self.store.last());
                     } else {
                         self.counts.races_lost += 1;
@@ -247,7 +247,7 @@ impl World {
     }
 
     /// The next version, and how many keys wait in it for their turn.
-    fn write(&mut self, ring: Rc<Ring>) -> usize {
+    fn write(&mut self, ring: &Ring) -> usize {
         let ring = Ring::from_json(&ring.to_json()).unwrap();
         let signs = |key: &&RingKey| key.revoked().is_none() && key.window().is_some();
         let waits = |key: &RingKey| key.window().is_some_and(|window| self.now < window.from.0);
@@ -279,7 +279,7 @@ impl World {
             let offset = self.chance.offset(SKEW);
             let Node { config, life, cut_off_until, .. } = &self.nodes[node];
             let (config, life, cut_off_until) = (config.clone(), life + 1, *cut_off_until);
-            self.nodes[node] = Node { life, cut_off_until, ..Node::new(offset, config) };
+            self.nodes[node] = Node { cut_off_until, life, ..Node::new(offset, config) };
             let at = self.now + self.chance.below(10 * SECOND);
             self.schedule(at, Event::Read { node, life });
         }
@@ -297,7 +297,7 @@ impl World {
             && let Ok(ring) = ring.rotate_now(&settings, clock)
         {
             self.counts.commands += 1;
-            self.write(Rc::new(ring));
+            self.write(&ring);
         }
         if self.chance.once_in(1500) {
             self.revoke(&settings, clock);
@@ -342,7 +342,7 @@ impl World {
             ring = ring.revoke(&kid, settings, clock).unwrap();
             self.keys.get_mut(&kid).unwrap().revoked = Some(self.now);
         }
-        self.write(Rc::new(ring));
+        self.write(&ring);
     }
 
     fn issue(&mut self) {
