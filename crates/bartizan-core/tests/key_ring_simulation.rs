@@ -1,8 +1,8 @@
 //! The key ring turns 200 times on a driven clock, while nodes restart, read late, race, and are cut off.
 //!
-//! Three nodes sign and verify; their clocks are off by up to a minute either way. Four other verifiers know the keys from
-//! the JWK set alone: two ask again about a `kid` that they do not know, two do not. Each token is verified right away, at
-//! some time in its life, and in its last millisecond by the clock of whoever verifies it.
+//! Three nodes sign and verify; their clocks are off by up to a minute either way. Four other verifiers know the keys
+//! from the JWK set alone: two ask again about a `kid` that they do not know, two do not. Each token is verified right
+//! away, at some time in its life, and in its last millisecond by the clock of whoever verifies it.
 //!
 //! `KEY_RING_SEED=7 cargo test -p bartizan-core --test key_ring_simulation` runs another seed.
 

@@ -34,8 +34,8 @@ impl Ring {
         }
         key.revoked = Some(now);
         let mut slots = ring.slots(now);
-        // Also a window that has just begun is opened for nodes whose clocks are behind: the key before, which they would
-        // sign with until then, may be the one that is gone.
+        // Also a window that has just begun is opened for nodes whose clocks are behind: the key before, which they
+        // would sign with until then, may be the one that is gone.
         timetable::set_right(&mut slots, settings, now, now.before(settings.head_start()));
         ring.set_windows(slots);
         Ok(ring)

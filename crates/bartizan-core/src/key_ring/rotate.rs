@@ -9,12 +9,12 @@ use crate::Timestamp;
 pub struct NoStandby;
 
 impl Ring {
-    /// The ring in which the standby's window begins as early as its publication allows, and the active key's ends then.
-    /// It is the same ring where that is so already.
+    /// The ring in which the standby's window begins as early as its publication allows, and the active key's ends
+    /// then. It is the same ring where that is so already.
     ///
     /// The standby has been published for long as a rule, and signs at once on each node that has read the ring. The
-    /// active key's window stays open until the others have. While one key is taking over from another, that is completed,
-    /// and no further one begins.
+    /// active key's window stays open until the others have. While one key is taking over from another, that is
+    /// completed, and no further one begins.
     pub fn rotate_now(&self, settings: &Settings, now: Timestamp) -> Result<Self, NoStandby> {
         let mut slots = self.slots(now);
         // A window that has just begun by this clock has not by others: a key must not be passed over.

@@ -15,8 +15,8 @@ pub struct KeyRingConfig {
     pub algorithm: Algorithm,
     /// How long a key signs.
     pub rotate_every: Duration,
-    /// How long verifiers may keep our JWK set: the `max-age` of its `Cache-Control` (RFC 9111 §5.2.2.1). No node works on
-    /// a ring that it read longer ago.
+    /// How long verifiers may keep our JWK set: the `max-age` of its `Cache-Control` (RFC 9111 §5.2.2.1). No node
+    /// works on a ring that it read longer ago.
     pub jwks_max_age: Duration,
     /// The longest that a token of ours is valid.
     pub token_lifetime: Duration,
@@ -177,8 +177,8 @@ impl Settings {
         self.skew().saturating_mul(3)
     }
 
-    /// After which no node works on the ring as it is now: it was read max-age ago at most, the planner may be behind, the
-    /// write may take as long, and nodes hold back by one skew.
+    /// After which no node works on the ring as it is now: it was read max-age ago at most, the planner may be behind,
+    /// the write may take as long, and nodes hold back by one skew.
     pub(super) const fn settling(&self) -> Duration {
         self.jwks_max_age().saturating_add(self.skew().saturating_mul(3))
     }
@@ -201,8 +201,8 @@ impl Settings {
 }
 
 impl RingKey {
-    /// When nothing that it signed is valid any more: at `longest` after its window, or, imported to verify, at its end,
-    /// plus leeway and 2 × skew.
+    /// When nothing that it signed is valid any more: at `longest` after its window, or, imported to verify, at its
+    /// end, plus leeway and 2 × skew.
     pub fn retires(&self, longest: Duration, settings: &Settings) -> crate::Timestamp {
         match self.key_use() {
             super::KeyUse::Signs(window) => window.until.after(longest).after(settings.grace()),

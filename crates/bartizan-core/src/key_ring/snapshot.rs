@@ -7,9 +7,9 @@ use crate::Timestamp;
 
 /// The ring as a node read it.
 ///
-/// It is good for [`jwks_max_age`](super::KeyRingConfig::jwks_max_age), so a node that is cut off stops; it should be read
-/// again several times within that. A `kid` that it does not have may be that of a key that had to begin at once: the node
-/// reads again (not more often than every few seconds), and where it cannot, it does not know.
+/// It is good for [`jwks_max_age`](super::KeyRingConfig::jwks_max_age), so a node that is cut off stops; it should be
+/// read again several times within that. A `kid` that it does not have may be that of a key that had to begin at once:
+/// the node reads again (not more often than every few seconds), and where it cannot, it does not know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     ring: Ring,
@@ -63,8 +63,8 @@ impl Snapshot {
         &self.ring
     }
 
-    /// The key that signs a token that is going to live for `lifetime`, by this node's clock. The token's `exp` must not be
-    /// rounded up beyond that.
+    /// The key that signs a token that is going to live for `lifetime`, by this node's clock. The token's `exp` must
+    /// not be rounded up beyond that.
     pub fn signer(&self, lifetime: Duration, now: Timestamp) -> Result<&RingKey, NotSigning> {
         self.fresh(now)?;
         let recorded = self.ring.longest_token;
