@@ -90,11 +90,11 @@ impl Settings {
     /// ```
     /// use bartizan_core::key_ring::{KeyRingConfig, Settings};
     /// use std::time::Duration;
-    /// let config = KeyRingConfig { rotate_every: Duration::from_mins(10), ..KeyRingConfig::default() };
+    /// let config = KeyRingConfig { rotate_every: Duration::from_mins(20), ..KeyRingConfig::default() };
     /// let [error] = Settings::new(&config).unwrap_err()[..] else { panic!() };
     /// assert_eq!(
     ///     error.to_string(),
-    ///     "rotate_every is 600s, but a key is published for 720s before it signs, and its standby as long before that; \
+    ///     "rotate_every is 1200s, but a key is published for 720s before it signs, and its standby as long before that; \
     ///      make it at least 1560s, or jwks_max_age shorter"
     /// );
     /// ```
