@@ -198,3 +198,144 @@ impl TryFrom<Key> for RingKey {
 const fn is_false(legacy: &bool) -> bool {
     !*legacy
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key_ring::{
+        Sealed,
+        fixture::{at, key, ring},
+    };
+    use alloc::string::String;
+    use proptest::prelude::*;
+    use std::format;
+
+    #[test]
+    fn a_ring_is_written_so() {
+        let mut ring = ring([key("a", 100, 97, 217), key("b", 100, 97, 217)]);
+        ring.keys[1] = RingKey {
+            algorithm: Algorithm::Hs256,
+            key_use: KeyUse::Verifies { until: at(500) },
+            revoked: Some(at(101)),
+            legacy: true,
+            public: None,
+            ..ring.keys[1].clone()
+        };
+        let json = ring.to_json();
+        assert_eq!(
+            core::str::from_utf8(&json).unwrap(),
+            concat!(
+                r#"{"version":1,"longest_token":900000,"keys":["#,
+                r#"{"kid":"a","algorithm":"EdDSA","created":1700006000000,"#,
+                r#""signs":{"from":1700005820000,"until":1700013020000},"public":"{}","sealed":"c2VhbGVk"},"#,
+                r#"{"kid":"b","algorithm":"HS256","created":1700006000000,"verifies_until":1700030000000,"#,
+                r#""revoked":1700006060000,"legacy":true,"sealed":"c2VhbGVk"}]}"#,
+            )
+        );
+        assert_eq!(Ring::from_json(&json), Ok(ring));
+    }
+
+    #[test]
+    fn what_is_no_ring_is_refused() {
+        let key = r#"{"kid":"a","algorithm":"EdDSA","created":1,"signs":{"from":1,"until":2},"public":"{}","sealed":"AA"}"#;
+        let document = |keys: &str| format!(r#"{{"version":1,"longest_token":1,"keys":[{keys}]}}"#);
+        let read = |json: String| Ring::from_json(json.as_bytes()).map(|ring| ring.keys.len());
+        assert_eq!(read(document(key)), Ok(1));
+        assert_eq!(read(r#"{"version":2}"#.into()), Err(DocumentError::Version(2)));
+        assert_eq!(read(r#"{"version":0,"keys":[]}"#.into()), Err(DocumentError::Version(0)));
+        assert_eq!(read(String::new()), Err(DocumentError::Json { line: 1, column: 0 }));
+        assert_eq!(read(r#"{"version":"1"}"#.into()), Err(DocumentError::Json { line: 1, column: 14 }));
+        for unreadable in [
+            r#"{"version":1,"longest_token":1,"keys":[],"more":1}"#.into(),
+            r#"{"version":1,"longest_token":-1,"keys":[]}"#.into(),
+            r#"{"version":1,"keys":[]}"#.into(),
+            document(&key.replace(r#""created":1"#, r#""created":1,"more":1"#)),
+            document(&key.replace("EdDSA", "none")),
+            document(&key.replace("EdDSA", "eddsa")),
+        ] {
+            let error = read(unreadable.clone());
+            assert!(matches!(error, Err(DocumentError::Json { .. })), "{unreadable}: {error:?}");
+        }
+        let invalid = |why| Err(DocumentError::Ring(RingError::InvalidKey { kid: "a".into(), why }));
+        let signs = r#""signs":{"from":1,"until":2}"#;
+        assert_eq!(
+            read(document(&key.replace(signs, r#""legacy":false"#))),
+            invalid("it must either sign or only verify")
+        );
+        assert_eq!(
+            read(document(&key.replace(signs, &format!(r#"{signs},"verifies_until":3"#)))),
+            invalid("it must either sign or only verify")
+        );
+        assert_eq!(
+            read(document(&key.replace(r#""until":2"#, r#""until":1"#))),
+            invalid("its window ends before it begins")
+        );
+        assert_eq!(
+            read(document(&format!("{key},{key}"))),
+            Err(DocumentError::Ring(RingError::DuplicateKid("a".into())))
+        );
+        // Padding, other letters, and bits that are not zero (RFC 4648 §3.5).
+        for sealed in ["AA==", "+/+/", "AB"] {
+            let changed = key.replace(r#""AA""#, &format!(r#""{sealed}""#));
+            assert_eq!(read(document(&changed)), Err(DocumentError::Sealed("a".into())), "{sealed}");
+        }
+    }
+
+    fn any_key() -> impl Strategy<Value = RingKey> {
+        let algorithm = prop_oneof![
+            Just(Algorithm::EdDsa),
+            Just(Algorithm::Es256),
+            Just(Algorithm::Rs256),
+            Just(Algorithm::Hs256)
+        ];
+        let key_use = prop_oneof![
+            (any::<u64>(), 1..u64::MAX).prop_map(|(from, span)| {
+                let from = from.min(u64::MAX - span);
+                KeyUse::Signs(Window { from: Timestamp(from), until: Timestamp(from + span) })
+            }),
+            any::<u64>().prop_map(|until| KeyUse::Verifies { until: Timestamp(until) }),
+        ];
+        (
+            "[ -~]{1,128}",
+            algorithm,
+            any::<u64>(),
+            key_use,
+            proptest::option::of(any::<u64>()),
+            any::<bool>(),
+            any::<String>(),
+            any::<Vec<u8>>(),
+        )
+            .prop_map(|(kid, algorithm, created, key_use, revoked, legacy, public, sealed)| {
+                RingKey {
+                    kid: kid.into(),
+                    algorithm,
+                    created: Timestamp(created),
+                    key_use,
+                    revoked: revoked.map(Timestamp),
+                    legacy,
+                    public: (algorithm != Algorithm::Hs256).then(|| public.into()),
+                    sealed: Some(Sealed::from(sealed)),
+                }
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn a_ring_is_read_as_it_was_written(
+            keys in proptest::collection::vec(any_key(), 0..8),
+            longest in any::<u64>(),
+        ) {
+            let mut ring = Ring { keys: Vec::new(), longest_token: Duration::from_millis(longest) };
+            for key in keys {
+                // Of two with one name, the first.
+                let _ = ring.add(key);
+            }
+            prop_assert_eq!(Ring::from_json(&ring.to_json()), Ok(ring));
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(json in any::<Vec<u8>>()) {
+            let _ = Ring::from_json(&json);
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! What the tests of the ring share: a clock in minutes, short keys, materials named in order.
 
+use core::sync::atomic::{AtomicU64, Ordering};
 use std::{format, vec::Vec};
 
 use super::{Algorithm, KeyRingConfig, KeyUse, Material, Plan, Ring, RingKey, Settings, Window, plan};
@@ -38,10 +39,11 @@ pub(super) fn ring(keys: impl IntoIterator<Item = RingKey>) -> Ring {
     Ring { keys: keys.into_iter().collect(), longest_token: config().token_lifetime }
 }
 
-/// Keys for the plan, named `new1`, `new2`, …
+/// Keys for the plan, each with a name that no other has.
 pub(super) fn make(plan: &Plan) -> Vec<Material> {
-    let made = plan.generate.iter().zip(1..).map(|(new, number)| Material {
-        kid: format!("new{number}-{}", new.created.0).into(),
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let made = plan.generate.iter().map(|new| Material {
+        kid: format!("new{}", NUMBER.fetch_add(1, Ordering::Relaxed)).into(),
         public: (new.algorithm != Algorithm::Hs256).then(|| "{}".into()),
         sealed: (*b"sealed").into(),
     });

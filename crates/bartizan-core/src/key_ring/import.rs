@@ -69,3 +69,79 @@ impl Ring {
         Ok(ring)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key_ring::{
+        Snapshot,
+        fixture::{at, key, planned, ring, settings, windows},
+    };
+
+    fn import(kid: &str, import_use: ImportUse) -> Import {
+        Import {
+            kid: kid.into(),
+            algorithm: Algorithm::Rs256,
+            import_use,
+            legacy: true,
+            public: Some("{}".into()),
+            sealed: Some((*b"sealed").into()),
+        }
+    }
+
+    #[test]
+    fn a_signing_key_signs_at_once_in_an_empty_ring_and_else_after_those_that_are_there() {
+        let settings = settings();
+        let empty = Ring::default().import(import("old", ImportUse::Signs), &settings, at(100)).unwrap();
+        assert_eq!(windows(&planned(&empty, &settings, at(100))), [(97, 217), (215, 335)]);
+        let key_of = |ring: &Ring| ring.key("old").map(|key| (key.algorithm(), key.legacy(), key.created()));
+        assert_eq!(key_of(&empty), Some((Algorithm::Rs256, true, at(100))));
+
+        let two = ring([key("a", 100, 97, 217), key("b", 100, 215, 335)]);
+        let behind = two.import(import("old", ImportUse::Signs), &settings, at(150)).unwrap();
+        assert_eq!(windows(&planned(&behind, &settings, at(150))), [(97, 217), (215, 335), (333, 453)]);
+        // There was no standby, and no time to publish this one.
+        let one = ring([key("a", 100, 97, 217)]);
+        let late = one.import(import("old", ImportUse::Signs), &settings, at(210)).unwrap();
+        assert_eq!(windows(&late), [(97, 224), (222, 342)]);
+    }
+
+    #[test]
+    fn a_verify_only_key_verifies_to_its_end_and_never_signs() {
+        let settings = settings();
+        let until = at(500);
+        let secret = Import {
+            algorithm: Algorithm::Hs256,
+            public: None,
+            ..import("SECRET_KEY", ImportUse::Verifies { until })
+        };
+        let ring = Ring::default().import(secret, &settings, at(100)).unwrap();
+        let ring = planned(&ring, &settings, at(100));
+        assert_eq!(windows(&ring), [(97, 217), (215, 335)]);
+        for (now, verifies) in
+            [(at(100), true), (at(500), true), (Timestamp(at(503).0 - 1), true), (at(503), false)]
+        {
+            let snapshot = Snapshot::new(ring.clone(), settings.clone(), now);
+            assert_eq!(snapshot.verifier("SECRET_KEY", now).unwrap().is_some(), verifies, "{now:?}");
+            // No secret is published.
+            assert!(snapshot.published(now).unwrap().all(|key| key.kid() != "SECRET_KEY"));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_refused() {
+        let (settings, ring) = (settings(), ring([key("a", 100, 97, 217)]));
+        let refused = |import| ring.import(import, &settings, at(150)).unwrap_err();
+        assert_eq!(refused(import("a", ImportUse::Signs)), RingError::DuplicateKid("a".into()));
+        let why = "its last token has ended, so there is nothing left to verify";
+        assert_eq!(
+            refused(import("old", ImportUse::Verifies { until: at(150) })),
+            RingError::InvalidKey { kid: "old".into(), why }
+        );
+        let why = "it cannot sign without its private key";
+        assert_eq!(
+            refused(Import { sealed: None, ..import("old", ImportUse::Signs) }),
+            RingError::InvalidKey { kid: "old".into(), why }
+        );
+    }
+}

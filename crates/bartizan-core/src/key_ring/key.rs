@@ -133,7 +133,8 @@ impl RingKey {
         self.sealed.as_ref()
     }
 
-    /// Where it is in its life, by `now` and nobody's skew; `longest` is [`Ring::longest_token`](super::Ring::longest_token).
+    /// Where it is in its life, by `now` and nobody's skew; `longest` is
+    /// [`Ring::longest_token`](super::Ring::longest_token).
     pub fn state(&self, longest: Duration, settings: &Settings, now: Timestamp) -> State {
         if self.revoked.is_some() {
             return State::Revoked;

@@ -1,9 +1,10 @@
 //! The keys that our tokens are signed with, and when each of them begins and ends: a ring that turns without downtime.
 //!
-//! A key is *pending* while it is published and does not sign, *active* while it signs, *verify-only* while tokens that
-//! it signed are valid, and then *retired*; or *revoked*, at any point, for good. Nothing here reads a clock, makes a key
-//! or stores one: [`plan()`] is a function of the ring, the settings and the time, and what comes of it is written by
-//! compare-and-set. Of many nodes that plan the same thing at once, one writes it; the others read and plan again.
+//! A key is *pending* while it is published and does not sign, *active* while it signs, *verify-only* while tokens
+//! that it signed are valid, and then *retired*; or *revoked*, at any point, for good. Nothing here reads a clock,
+//! makes a key or stores one: [`plan()`] is a function of the ring, the settings and the time, and what comes of it is
+//! written by compare-and-set. Of many nodes that plan the same thing at once, one writes it; the others read and plan
+//! again.
 //!
 //! # What it relies on
 //!
@@ -15,8 +16,8 @@
 //!
 //! # What it promises
 //!
-//! - A key has been published for 2 × A + 2 × skew ([`Settings::publication`]) before it signs: one skew for the clock of
-//!   the node that planned it, one for the write. A second key stands ready at all times, published as long.
+//! - A key has been published for 2 × A + 2 × skew ([`Settings::publication`]) before it signs: one skew for the clock
+//!   of the node that planned it, one for the write. A second key stands ready at all times, published as long.
 //! - Windows are absolute, and a node signs inside them by its own clock less the skew, so by true time too. Successive
 //!   windows share 2 × skew, so that on each clock one key ends when the next begins.
 //! - A key verifies until its window's end + the longest lifetime that a token may have + leeway + 2 × skew: the node
@@ -27,31 +28,34 @@
 //!
 //! # Hard cases
 //!
-//! - **First start.** There is no ring, so no verifier knows any key of ours, and waiting would serve nobody. The first
-//!   key signs at once: its window begins 3 × skew ago, inside which every node's clock agrees. The standby is made with it.
-//! - **The active key is revoked.** The standby's window begins at once, in the same write; it has been published, so no
-//!   verifier refuses it. A node that has not read this yet goes on signing with the revoked key for A at the most, for
-//!   then its snapshot is too old; nodes that have read it accept none of its tokens, other verifiers after 2 × A.
-//! - **The standby is revoked.** The active key's window grows to when a new standby will have been published, if it ends
-//!   before. Verifiers know that key, so none notices.
-//! - **Both are revoked,** or **nobody planned until every window had ended** (all nodes were off for a year). A new key
-//!   signs at once. Waiting until it has been published would be safe for a verifier that does not ask again about
-//!   a `kid` that it does not know: it refuses the new key's tokens for 2 × A at most. But it would get no token at all
-//!   in that time, and nor would those that do ask again, and the nodes of the deployment. A key signs unpublished where
-//!   otherwise none would sign, and nowhere else. Ended keys are not opened again: what has ended stays so.
+//! - **First start.** There is no ring, so no verifier knows any key of ours, and waiting would serve nobody. The
+//!   first key signs at once: its window begins 3 × skew ago, inside which every node's clock agrees. The standby is
+//!   made with it.
+//! - **The active key is revoked.** The standby's window begins at once, in the same write; it has been published, so
+//!   no verifier refuses it. A node that has not read this yet goes on signing with the revoked key for A at the most,
+//!   for then its snapshot is too old; nodes that have read it accept none of its tokens, other verifiers after 2 × A.
+//! - **The standby is revoked.** The active key's window grows to when a new standby will have been published, if it
+//!   ends before. Verifiers know that key, so none notices.
+//! - **Both are revoked,** or **nobody planned until every window had ended** (all nodes were off for a year). A new
+//!   key signs at once. Waiting until it has been published would be safe for a verifier that does not ask again about
+//!   a `kid` that it does not know: it refuses the new key's tokens for 2 × A at most. But it would get no token at
+//!   all in that time, and nor would those that do ask again, and the nodes of the deployment. A key signs unpublished
+//!   where otherwise none would sign, and nowhere else. Ended keys are not opened again: what has ended stays so.
 //! - **Nobody planned until shortly before the end.** The active key's window grows until the new one is published.
-//! - **`rotate_every` is lowered.** Windows are shortened, not below what is said above. Raised, it counts from the next
-//!   key on: were windows lengthened too, two nodes with different settings would undo each other's changes for ever.
+//! - **`rotate_every` is lowered.** Windows are shortened, not below what is said above. Raised, it counts from the
+//!   next key on: were windows lengthened too, two nodes with different settings would undo each other's changes for
+//!   ever.
 //! - **The algorithm is changed.** The next key has it, for the same reason. To have it sooner, rotate twice.
-//! - **A longer token lifetime.** A node makes no token that lives longer than the ring says ([`NotSigning::Lifetime`]);
-//!   [`plan()`] raises that first. It never falls: keys would be forgotten under tokens that others made.
-//! - **A shorter `jwks_max_age`.** Verifiers may hold a set for the old one still. Only a rotation by command within that
-//!   time would be early for them.
+//! - **A longer token lifetime.** A node makes no token that lives longer than the ring says
+//!   ([`NotSigning::Lifetime`]); [`plan()`] raises that first. It never falls: keys would be forgotten under tokens
+//!   that others made.
+//! - **A shorter `jwks_max_age`.** Verifiers may hold a set for the old one still. Only a rotation by command within
+//!   that time would be early for them.
 //! - **Import of a verify-only key.** It comes with the time at which the last token made with it ends.
 //! - **Import of a signing key.** Into an empty ring it signs at once, for it is the one that verifiers know; else it
 //!   stands behind the standby, since ours have to be published before them.
-//! - **The clock of the planning node is off.** One that is ahead makes the standby earlier and forgets earlier, one that
-//!   is behind dates keys before they are published. Both are in the skews above.
+//! - **The clock of the planning node is off.** One that is ahead makes the standby earlier and forgets earlier, one
+//!   that is behind dates keys before they are published. Both are in the skews above.
 //! - **Settings with which this cannot work** are refused by [`Settings::new`].
 //!
 //! ```

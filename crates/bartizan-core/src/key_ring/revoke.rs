@@ -34,10 +34,122 @@ impl Ring {
         }
         key.revoked = Some(now);
         let mut slots = ring.slots(now);
-        // Also a window that has just begun is opened for nodes whose clocks are behind: the key before, which they would
-        // sign with until then, may be the one that is gone.
+        // Also a window that has just begun is opened for nodes whose clocks are behind: the key before, which they
+        // would sign with until then, may be the one that is gone.
         timetable::set_right(&mut slots, settings, now, now.before(settings.head_start()));
         ring.set_windows(slots);
         Ok(ring)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use super::*;
+    use crate::key_ring::{
+        Snapshot, State,
+        fixture::{at, key, planned, ring, settings, windows},
+    };
+    use std::vec;
+
+    fn three() -> Ring {
+        ring([key("a", 100, 97, 217), key("b", 100, 215, 335), key("c", 191, 333, 453)])
+    }
+
+    #[test]
+    fn what_is_left_takes_over_and_the_next_plan_makes_what_is_missing() {
+        let two = || ring([key("a", 100, 97, 217), key("b", 100, 215, 335)]);
+        for (name, ring, kids, now, left, then) in [
+            ("the active key", two(), vec!["a"], at(150), vec![(147, 267)], vec![(147, 267), (265, 385)]),
+            ("the standby", two(), vec!["b"], at(150), vec![(97, 217)], vec![(97, 217), (215, 335)]),
+            (
+                "the standby, shortly before it begins",
+                two(),
+                vec!["b"],
+                at(210),
+                vec![(97, 224)],
+                vec![(97, 224), (222, 342), (340, 460)],
+            ),
+            ("both", two(), vec!["a", "b"], at(150), vec![], vec![(147, 267), (265, 385)]),
+            ("both, the standby first", two(), vec!["b", "a"], at(150), vec![], vec![(147, 267), (265, 385)]),
+            (
+                "the active key of three",
+                three(),
+                vec!["a"],
+                at(200),
+                vec![(197, 317), (315, 435)],
+                vec![(197, 317), (315, 435)],
+            ),
+            (
+                "the standby of three",
+                three(),
+                vec!["b"],
+                at(204),
+                vec![(97, 217), (215, 335)],
+                vec![(97, 217), (215, 335), (333, 453)],
+            ),
+            (
+                "the standby, and the next one was published just now",
+                ring([key("a", 100, 97, 217), key("b", 100, 215, 335), key("c", 206, 333, 453)]),
+                vec!["b"],
+                at(207),
+                vec![(97, 220), (218, 338)],
+                vec![(97, 220), (218, 338), (336, 456)],
+            ),
+            (
+                "the one before, while the next takes over",
+                three(),
+                vec!["a"],
+                at(216),
+                vec![(213, 333), (331, 451)],
+                vec![(213, 333), (331, 451)],
+            ),
+            (
+                "one that only verifies",
+                three(),
+                vec!["a"],
+                at(220),
+                vec![(215, 335), (333, 453)],
+                vec![(215, 335), (333, 453)],
+            ),
+        ] {
+            let settings = settings();
+            let revoked = kids.iter().fold(ring, |ring, kid| ring.revoke(kid, &settings, now).unwrap());
+            assert_eq!(windows(&revoked), left, "{name}");
+            assert_eq!(windows(&planned(&revoked, &settings, now)), then, "{name}, and then");
+        }
+    }
+
+    #[test]
+    fn a_node_that_has_read_signs_with_the_standby_whatever_its_clock_and_one_that_has_not_stops() {
+        let (ring, settings, lifetime) = (three(), settings(), Duration::from_mins(15));
+        // The one that revokes is a minute ahead: it is 149 by true time.
+        let revoked = ring.revoke("a", &settings, at(150)).unwrap();
+        for clock in [148, 149, 150] {
+            let snapshot = Snapshot::new(revoked.clone(), settings.clone(), at(clock));
+            assert_eq!(snapshot.signer(lifetime, at(clock)).unwrap().kid(), "b", "{clock}");
+            assert_eq!(snapshot.verifier("a", at(clock)), Ok(None));
+        }
+        // Read a moment before.
+        let late = Snapshot::new(ring, settings, at(149));
+        assert_eq!(late.signer(lifetime, at(154)).unwrap().kid(), "a");
+        assert!(late.signer(lifetime, Timestamp(at(154).0 + 1)).is_err());
+    }
+
+    #[test]
+    fn a_key_is_revoked_once_and_for_good() {
+        let settings = settings();
+        assert_eq!(three().revoke("d", &settings, at(150)), Err(RevokeError::NoSuchKey("d".into())));
+        let revoked = three().revoke("a", &settings, at(150)).unwrap();
+        assert_eq!(
+            revoked.revoke("a", &settings, at(151)),
+            Err(RevokeError::AlreadyRevoked { kid: "a".into(), at: at(150) })
+        );
+        let later = planned(&revoked, &settings, at(234));
+        let key = later.key("a").unwrap();
+        assert_eq!(key.state(later.longest_token(), &settings, at(234)), State::Revoked);
+        // Its last token has ended.
+        assert_eq!(planned(&later, &settings, at(235)).key("a"), None);
     }
 }

@@ -15,8 +15,8 @@ pub struct KeyRingConfig {
     pub algorithm: Algorithm,
     /// How long a key signs.
     pub rotate_every: Duration,
-    /// How long verifiers may keep our JWK set: the `max-age` of its `Cache-Control` (RFC 9111 §5.2.2.1). No node works on
-    /// a ring that it read longer ago.
+    /// How long verifiers may keep our JWK set: the `max-age` of its `Cache-Control` (RFC 9111 §5.2.2.1). No node
+    /// works on a ring that it read longer ago.
     pub jwks_max_age: Duration,
     /// The longest that a token of ours is valid.
     pub token_lifetime: Duration,
@@ -90,11 +90,11 @@ impl Settings {
     /// ```
     /// use bartizan_core::key_ring::{KeyRingConfig, Settings};
     /// use std::time::Duration;
-    /// let config = KeyRingConfig { rotate_every: Duration::from_mins(10), ..KeyRingConfig::default() };
+    /// let config = KeyRingConfig { rotate_every: Duration::from_mins(20), ..KeyRingConfig::default() };
     /// let [error] = Settings::new(&config).unwrap_err()[..] else { panic!() };
     /// assert_eq!(
     ///     error.to_string(),
-    ///     "rotate_every is 600s, but a key is published for 720s before it signs, and its standby as long before that; \
+    ///     "rotate_every is 1200s, but a key is published for 720s before it signs, and its standby as long before that; \
     ///      make it at least 1560s, or jwks_max_age shorter"
     /// );
     /// ```
@@ -177,8 +177,8 @@ impl Settings {
         self.skew().saturating_mul(3)
     }
 
-    /// After which no node works on the ring as it is now: it was read max-age ago at most, the planner may be behind, the
-    /// write may take as long, and nodes hold back by one skew.
+    /// After which no node works on the ring as it is now: it was read max-age ago at most, the planner may be behind,
+    /// the write may take as long, and nodes hold back by one skew.
     pub(super) const fn settling(&self) -> Duration {
         self.jwks_max_age().saturating_add(self.skew().saturating_mul(3))
     }
@@ -201,8 +201,8 @@ impl Settings {
 }
 
 impl RingKey {
-    /// When nothing that it signed is valid any more: at `longest` after its window, or, imported to verify, at its end,
-    /// plus leeway and 2 × skew.
+    /// When nothing that it signed is valid any more: at `longest` after its window, or, imported to verify, at its
+    /// end, plus leeway and 2 × skew.
     pub fn retires(&self, longest: Duration, settings: &Settings) -> crate::Timestamp {
         match self.key_use() {
             super::KeyUse::Signs(window) => window.until.after(longest).after(settings.grace()),
@@ -223,18 +223,15 @@ mod tests {
     fn settings_that_cannot_work_are_refused_with_what_would() {
         let config = KeyRingConfig::default;
         let least = Duration::from_mins(26);
+        let just_less = Duration::from_millis(26 * 60_000 - 1);
         let publication = Duration::from_mins(12);
         let cases = [
             ("the defaults", config(), vec![]),
             ("the shortest", KeyRingConfig { rotate_every: least, ..config() }, vec![]),
             (
                 "a millisecond shorter",
-                KeyRingConfig { rotate_every: least - Duration::from_millis(1), ..config() },
-                vec![SettingsError::TooOften {
-                    rotate_every: least - Duration::from_millis(1),
-                    publication,
-                    least,
-                }],
+                KeyRingConfig { rotate_every: just_less, ..config() },
+                vec![SettingsError::TooOften { rotate_every: just_less, publication, least }],
             ),
             (
                 "tokens as long as keys",

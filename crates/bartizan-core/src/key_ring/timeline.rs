@@ -62,3 +62,54 @@ pub fn timeline<'r>(ring: &'r Ring, settings: &Settings) -> Vec<Event<'r>> {
     events.sort_unstable();
     events
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key_ring::fixture::{at, key, ring, settings};
+    use alloc::borrow::ToOwned as _;
+
+    #[test]
+    fn all_that_happens_is_told_in_order() {
+        use Happening::{Begins, Ends, Made, Published, Retires, Revoked};
+        let two = ring([key("a", 100, 97, 217), key("b", 100, 215, 335)]);
+        let told = |ring: &Ring| {
+            let events = timeline(ring, &settings());
+            let minute = |at: Timestamp| (at.0 - self::at(0).0) / 60_000;
+            let told = events
+                .iter()
+                .map(|event| (minute(event.at), event.what, event.kid.unwrap_or("-").to_owned()));
+            told.collect::<Vec<_>>()
+        };
+        let expected = |events: &[(u64, Happening, &str)]| {
+            events.iter().map(|(at, what, kid)| (*at, *what, (*kid).to_owned())).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            told(&two),
+            expected(&[
+                (97, Begins, "a"),
+                (100, Published, "a"),
+                (100, Published, "b"),
+                (191, Made, "-"),
+                (215, Begins, "b"),
+                (217, Ends, "a"),
+                (235, Retires, "a"),
+                (335, Ends, "b"),
+                (353, Retires, "b"),
+            ])
+        );
+        assert_eq!(
+            told(&two.revoke("b", &settings(), at(150)).unwrap()),
+            expected(&[
+                (73, Made, "-"),
+                (97, Begins, "a"),
+                (100, Published, "a"),
+                (100, Published, "b"),
+                (150, Revoked, "b"),
+                (217, Ends, "a"),
+                (235, Retires, "a"),
+            ])
+        );
+        assert_eq!(told(&Ring::default()), []);
+    }
+}

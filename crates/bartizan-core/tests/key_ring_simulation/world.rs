@@ -23,7 +23,8 @@ const MINUTE: u64 = 60 * SECOND;
 
 /// A clock's greatest error, and the longest that a write is under way.
 const SKEW: u64 = MINUTE;
-const LEEWAY: u64 = MINUTE;
+/// More than the skew, so that neither stands in for the other.
+const LEEWAY: u64 = 2 * MINUTE;
 const MAX_AGE: u64 = 5 * MINUTE;
 /// How long a key is published before it signs, where another can sign.
 const PUBLICATION: u64 = 2 * MAX_AGE + 2 * SKEW;
@@ -86,6 +87,8 @@ pub(crate) struct World {
     keys: HashMap<Box<str>, Facts>,
     /// All keys are revoked, and none was made since.
     nobody: bool,
+    /// Somebody rotates as soon as there is a new key.
+    hurry: bool,
     due: BinaryHeap<Reverse<(u64, usize)>>,
     events: HashMap<usize, Event>,
     scheduled: usize,
@@ -119,6 +122,7 @@ impl World {
                 .collect(),
             keys: HashMap::new(),
             nobody: true,
+            hurry: false,
             due: BinaryHeap::new(),
             events: HashMap::new(),
             scheduled: 0,
@@ -168,7 +172,8 @@ impl World {
                 // What was sent is written, even if the node has ended since.
                 Event::Write { node, life, version, ring } => {
                     if version + 1 == self.store.len() {
-                        self.write(ring);
+                        let waiting = self.write(&ring);
+                        assert!(waiting > 0, "no standby at {}: {:#?}", self.now, self.store.last());
                     } else {
                         self.counts.races_lost += 1;
                     }
@@ -241,7 +246,8 @@ impl World {
         self.schedule(at, Event::Write { node: number, life, version, ring: Rc::new(ring) });
     }
 
-    fn write(&mut self, ring: Rc<Ring>) {
+    /// The next version, and how many keys wait in it for their turn.
+    fn write(&mut self, ring: &Ring) -> usize {
         let ring = Ring::from_json(&ring.to_json()).unwrap();
         let signs = |key: &&RingKey| key.revoked().is_none() && key.window().is_some();
         let waits = |key: &RingKey| key.window().is_some_and(|window| self.now < window.from.0);
@@ -254,8 +260,10 @@ impl World {
             let facts =
                 Facts { written: self.now, at_once: std::mem::take(&mut self.nobody), ..Facts::default() };
             self.keys.insert(key.kid().into(), facts);
+            self.hurry |= self.chance.once_in(2);
         }
         self.store.push(Rc::new(ring));
+        pending
     }
 
     fn disturb(&mut self) {
@@ -271,7 +279,7 @@ impl World {
             let offset = self.chance.offset(SKEW);
             let Node { config, life, cut_off_until, .. } = &self.nodes[node];
             let (config, life, cut_off_until) = (config.clone(), life + 1, *cut_off_until);
-            self.nodes[node] = Node { life, cut_off_until, ..Node::new(offset, config) };
+            self.nodes[node] = Node { cut_off_until, life, ..Node::new(offset, config) };
             let at = self.now + self.chance.below(10 * SECOND);
             self.schedule(at, Event::Read { node, life });
         }
@@ -285,11 +293,11 @@ impl World {
         let clock = Timestamp(self.now.checked_add_signed(self.chance.offset(SKEW)).unwrap());
         let settings = Settings::new(&config()).unwrap();
         let ring = Rc::clone(self.store.last().unwrap());
-        if self.chance.once_in(800)
+        if (self.chance.once_in(800) || std::mem::take(&mut self.hurry))
             && let Ok(ring) = ring.rotate_now(&settings, clock)
         {
             self.counts.commands += 1;
-            self.write(Rc::new(ring));
+            self.write(&ring);
         }
         if self.chance.once_in(1500) {
             self.revoke(&settings, clock);
@@ -334,7 +342,7 @@ impl World {
             ring = ring.revoke(&kid, settings, clock).unwrap();
             self.keys.get_mut(&kid).unwrap().revoked = Some(self.now);
         }
-        self.write(Rc::new(ring));
+        self.write(&ring);
     }
 
     fn issue(&mut self) {
