@@ -82,7 +82,7 @@ impl PublicKey {
 /// assert_eq!(
 ///     serde_json::to_string(&jwk).unwrap(),
 ///     r#"{"kty":"OKP","crv":"Ed25519","x":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","#.to_owned()
-///         + r#""kid":"VdPgljGomzsy_xzQKoBhZmzQtnVU9tPyGENfI1XuK_Q","alg":"EdDSA","use":"sig"}"#
+///         + r#""kid":"ogRZbCR5KTrPFCAfuYmCMwj0w7Yuk3Lr6YWQWfpkbf0","alg":"EdDSA","use":"sig"}"#
 /// );
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
