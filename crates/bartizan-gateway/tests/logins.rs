@@ -170,15 +170,12 @@ fn failures_from_elsewhere_put_the_answer_off_longer_than_any_deadline_of_the_co
     for number in 0..8 {
         assert_wrong(&house.attempt("alice", "guess", &format!("198.51.100.{number}")));
     }
-    for (password, delay) in [("guess", 2000), ("right", 2000)] {
+    for password in ["guess", "right"] {
         let start = Instant::now();
         let answer = house.attempt("alice", password, THERE);
-        if password == "right" {
-            assert_in(&answer)
-        } else {
-            assert_wrong(&answer)
-        }
-        assert!(start.elapsed() >= Duration::from_millis(delay), "{password}: {:?}", start.elapsed());
+        let assert_answer = if password == "right" { assert_in } else { assert_wrong };
+        assert_answer(&answer);
+        assert!(start.elapsed() >= Duration::from_secs(2), "{password}: {:?}", start.elapsed());
     }
     let start = Instant::now();
     assert_in(&house.attempt("bob", "right", THERE));
