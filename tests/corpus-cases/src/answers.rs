@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use bartizan_core::{
-    Answer, Principal, Query, Timestamp, limit::Taken, policy::CredentialKind, session::SessionRecord,
+    Answer, Principal, Query, Timestamp,
+    limit::{self, Taken},
+    policy::{CredentialKind, LimitStore},
+    session::SessionRecord,
 };
 
 use crate::Case;
@@ -52,6 +55,10 @@ impl CaseStore {
                 Answer::Done
             }
             Query::Consume { .. } => self.fresh.map_or(Answer::Unavailable, Answer::Fresh),
+            // Where a process counts by itself, each case begins with a new bucket.
+            &Query::Take { quota, cost, store: LimitStore::Local, now, .. } => {
+                Answer::Taken(limit::take(0, now, quota, cost).0)
+            }
             Query::Take { .. } => self.take(),
             _ => Answer::Unavailable,
         }
