@@ -309,6 +309,12 @@ mod tests {
         let (begins, ends) = (Timestamp(700 * 30 * DAY), Timestamp(702 * 30 * DAY));
         let token = token_at(NOW);
         let at = |now| verify(&keys(&[ONE]), &session(), token.as_bytes(), now).map(|proven| proven.until);
+        assert_eq!(
+            verify(&keys(&[ONE]), &session(), token_at(Timestamp(0)).as_bytes(), Timestamp(0))
+                .map(|proven| proven.until),
+            Ok(Timestamp(60 * DAY)),
+            "the first period of all"
+        );
         for (now, expected) in [
             (begins, Ok(ends)),
             (NOW, Ok(ends)),

@@ -139,6 +139,37 @@ fn a_login_takes_the_place_of_the_session_that_came() {
 }
 
 #[test]
+fn another_header_of_ours_hands_nothing_off() {
+    let engine = engine();
+    let grant = granted(&engine, "/both", Some("abc"), true, 1);
+    let nonce = grant.handoff_nonce().unwrap();
+    for name in
+        ["bartizan-l0gin", "bartizan-log0ut", "bartizan-login-fai1ed", "bartizan_login", "bartizan-loginn"]
+    {
+        for value in ["alice", "current"] {
+            assert_eq!(asked(&grant, name, &format!("{nonce} {value}")), None, "{name}: {value}");
+        }
+    }
+}
+
+#[test]
+fn the_session_that_cookies_name_is_one_or_none() {
+    let engine = engine();
+    let abc = Some(SessionKey::of(b"abc"));
+    for (lines, expected) in [
+        (&["__Host-session=abc"][..], abc),
+        (&["a=1; __Host-session=abc", "b=2"], abc),
+        (&["__Host-session="], None),
+        (&["__Host-session=abc; __Host-session=abc"], None),
+        (&["__Host-session=abc", "__Host-session=x"], None),
+        (&["session=abc"], None),
+        (&[], None),
+    ] {
+        assert_eq!(engine.session_of(lines.iter().map(|line| line.as_bytes())), expected, "{lines:?}");
+    }
+}
+
+#[test]
 fn a_nonce_is_good_for_one_request() {
     let engine = engine();
     let (first, second) =
