@@ -207,8 +207,9 @@ mod tests {
         assert_ne!(one.key(), two.key());
         // For logs: the first half of a hash, of which nobody makes the id.
         let key = one.key();
-        let hex: String = key.as_bytes().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!((format!("{key}"), format!("{key:?}")), (hex.clone(), format!("SessionKey({hex}…)")));
+        let hex: Vec<String> = key.as_bytes().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let hex = hex.concat();
+        assert_eq!(format!("{key} {key:?}"), format!("{hex} SessionKey({hex}…)"));
     }
 
     #[test]

@@ -208,14 +208,13 @@ mod tests {
     #[test]
     fn a_session_lives_from_a_second_to_a_year() {
         let second = Duration::from_secs(1);
-        let millisecond = Duration::from_millis(1);
         for (idle, absolute, errors, warnings) in [
             (second, LONGEST, 0, 0),
             (second, second, 0, 0),
             (second * 2, second, 0, 1),
             (LONGEST, LONGEST, 0, 0),
-            (second - millisecond, second, 1, 0),
-            (second, LONGEST + millisecond, 1, 0),
+            (Duration::from_millis(999), second, 1, 0),
+            (second, LONGEST + Duration::from_millis(1), 1, 0),
         ] {
             let config = SessionConfig {
                 idle: Some(crate::policy::Duration(idle)),
