@@ -55,7 +55,7 @@ impl CaseStore {
                 Answer::Done
             }
             Query::Consume { .. } => self.fresh.map_or(Answer::Unavailable, Answer::Fresh),
-            // Where a process counts by itself, each case begins with a new bucket.
+            // Where a process counts by itself, the bucket is new.
             &Query::Take { quota, cost, store: LimitStore::Local, now, .. } => {
                 Answer::Taken(limit::take(0, now, quota, cost).0)
             }
