@@ -121,6 +121,13 @@ mod tests {
     }
 
     #[test]
+    fn keys_are_the_same_where_they_are_one() {
+        let keys = Keys::new(&[ONE]).unwrap();
+        assert_eq!(keys, keys.clone());
+        assert_ne!(keys, Keys::new(&[ONE]).unwrap());
+    }
+
+    #[test]
     fn a_short_key_is_none() {
         assert_eq!(Keys::new(&[]), Err(ShortMasterKey(0)));
         assert_eq!(Keys::new(&[ONE, &ONE[..31]]), Err(ShortMasterKey(31)));

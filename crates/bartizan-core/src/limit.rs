@@ -208,6 +208,22 @@ mod tests {
     }
 
     #[test]
+    fn room_is_made_for_as_many_as_a_bucket_holds() {
+        let daily = |burst| quota(1, 24 * 3600, burst);
+        for (quota, more, burst) in [
+            (quota(10, 10, 3), 5, 8),
+            (quota(10, 10, 3), 0, 3),
+            (daily(30), 1, 31),
+            (daily(30), 5, 32),
+            (daily(30), u32::MAX, 32),
+        ] {
+            let roomy = quota.with_room_for(more);
+            assert_eq!((roomy.burst(), roomy.interval()), (burst, quota.interval()), "{quota:?} {more}");
+            assert!(roomy.window() <= LONGEST);
+        }
+    }
+
+    #[test]
     fn a_burst_passes_and_then_one_each_interval() {
         let quota = quota(10, 10, 3);
         let mut tat = 0;

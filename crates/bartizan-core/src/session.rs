@@ -205,6 +205,11 @@ mod tests {
         assert_eq!(format!("{one:?}"), "SessionId([redacted])");
         assert_eq!(one.key(), SessionKey::of(one.expose().as_bytes()));
         assert_ne!(one.key(), two.key());
+        // For logs: the first half of a hash, of which nobody makes the id.
+        let key = one.key();
+        let hex: Vec<String> = key.as_bytes().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let hex = hex.concat();
+        assert_eq!(format!("{key} {key:?}"), format!("{hex} SessionKey({hex}…)"));
     }
 
     #[test]

@@ -339,3 +339,21 @@ fn no_trace_and_no_reason_shows_a_token() {
         }
     }
 }
+
+#[test]
+fn the_field_of_a_form_has_a_plain_name() {
+    let (longest, longer) = ("a".repeat(64), "a".repeat(65));
+    for (field, is_good) in [
+        ("_csrf-1", true),
+        (&longest[..], true),
+        (&longer, false),
+        ("", false),
+        ("a b", false),
+        ("a=b", false),
+    ] {
+        let text = POLICY.replace("[csrf]", &format!("[csrf]\nfield = \"{field}\""));
+        let input = PolicyInput { text: &text, ..PolicyInput::new("bartizan.toml") };
+        let built = load_and_build(&input, |_| Ok(Deployment { tls: true, ..Deployment::default() }));
+        assert_eq!(built.is_ok(), is_good, "{field}");
+    }
+}

@@ -299,6 +299,19 @@ mod tests {
     }
 
     #[test]
+    fn faults_of_the_policy_are_told_by_its_keys() {
+        let (mut prepared, mut problems) = (Prepared::default(), Problems::default());
+        let config = RateLimitConfig {
+            address: Some(limit(0, 60, None)),
+            principal: Some(limit(1, 0, None)),
+            ..RateLimitConfig::default()
+        };
+        Limits::compile(&config, Mode::Enforce, &mut prepared, &mut problems);
+        let paths: Vec<String> = problems.finish().unwrap_err().into_iter().map(|error| error.path).collect();
+        assert_eq!(paths, ["rate_limit.address.limit", "rate_limit.principal"]);
+    }
+
+    #[test]
     fn a_route_counts_by_itself_what_it_names_and_inherits_the_rest() {
         let (mut prepared, mut problems) = (Prepared::default(), Problems::default());
         let config = RateLimitConfig {
@@ -319,6 +332,7 @@ mod tests {
         let id = |limits: &Limits, whom| limits.rule(whom).map(|rule| rule.id);
         assert_ne!(id(&one, Whom::Address), id(&global, Whom::Address));
         assert_ne!(id(&one, Whom::Address), id(&other, Whom::Address));
+        assert_ne!(id(&global, Whom::Address), id(&global, Whom::Principal));
         assert_eq!(one.rule(Whom::Principal), global.rule(Whom::Principal));
         assert_eq!((off.any(), report.mode, report.any()), (false, Mode::Report, true));
         assert_eq!(report.rule(Whom::Address), global.rule(Whom::Address));

@@ -207,6 +207,32 @@ mod tests {
     }
 
     #[test]
+    fn a_session_lives_from_a_second_to_a_year() {
+        let second = Duration::from_secs(1);
+        for (idle, absolute, errors, warnings) in [
+            (second, LONGEST, 0, 0),
+            (second, second, 0, 0),
+            (second * 2, second, 0, 1),
+            (LONGEST, LONGEST, 0, 0),
+            (Duration::from_millis(999), second, 1, 0),
+            (second, LONGEST + Duration::from_millis(1), 1, 0),
+        ] {
+            let config = SessionConfig {
+                idle: Some(crate::policy::Duration(idle)),
+                absolute: Some(crate::policy::Duration(absolute)),
+                ..SessionConfig::default()
+            };
+            let mut problems = Problems::default();
+            Sessions::compile(&config, OwnCookies::new(true), &mut problems);
+            let found = match problems.finish() {
+                Ok(warnings) => (0, warnings.len()),
+                Err(errors) => (errors.len(), 0),
+            };
+            assert_eq!(found, (errors, warnings), "{idle:?} {absolute:?}");
+        }
+    }
+
+    #[test]
     fn faults_are_told_where_they_stand() {
         let handoff = HandoffConfig { login: vec!["POST login".into()], logout: vec![] };
         let config = SessionConfig {

@@ -180,7 +180,9 @@ where
             );
         }
         let client = self.client();
-        self.context.read_fetch_site |= !matches!(client, Client::Known(_));
+        if !matches!(client, Client::Known(_)) {
+            self.context.read_fetch_site = true;
+        }
         let Some(IssuedToken { token, set_cookie }) = self.engine.issue(client, self.now, &mut self.entropy)
         else {
             let why = "there are no keys to make a token with, or a page of another site asks for one";
@@ -206,7 +208,7 @@ where
 
     /// Keeps for a handler whose tokens it can have made.
     pub(super) fn note_client(&mut self) {
-        // The session of a request is known to its grant.
+        // Only work is saved here: without keys there are no tokens, and the session of a request is known to its grant.
         let is_known = self.verified.as_ref().is_some_and(|verified| verified.session.is_some());
         if self.engine.0.keys.is_none() || is_known {
             return;
