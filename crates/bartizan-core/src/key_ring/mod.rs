@@ -104,4 +104,4 @@ pub use settings::{KeyRingConfig, Settings, SettingsError};
 pub use snapshot::{NotSigning, Snapshot, Stale};
 pub use timeline::{Event, Happening, timeline};
 
-pub(crate) use crate::policy::JwtAlgorithm as Algorithm;
+pub(crate) use crate::jwt::Algorithm;

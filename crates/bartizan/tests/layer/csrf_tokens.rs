@@ -6,7 +6,7 @@ use axum::{
     response::{Html, IntoResponse},
     routing::{get, post},
 };
-use bartizan::{BartizanLayer, CsrfToken, Scheme, Sessions, SessionError};
+use bartizan::{BartizanLayer, CsrfToken, Scheme, SessionError, Sessions};
 use bartizan_store::{MemoryLimits, MemoryStore};
 
 use crate::server::{Mount, Response, Server, engine_with_keys, layer, request};
