@@ -34,16 +34,21 @@ pub fn bare() -> Router {
 }
 
 /// The policy that is measured: all header-only controls.
+pub fn policy() -> Policy {
+    let mut policy = Policy::default();
+    policy.origin.public = vec!["https://api.example.com".into()];
+    policy.origin.trusted = vec!["https://app.example.com".into()];
+    policy
+}
+
+/// The engine of that policy.
 ///
 /// # Panics
 ///
 /// If the engine refuses it.
 pub fn engine() -> Engine {
-    let mut policy = Policy::default();
-    policy.origin.public = vec!["https://api.example.com".into()];
-    policy.origin.trusted = vec!["https://app.example.com".into()];
     let deployment = Deployment { tls: true, ..Deployment::default() };
-    Engine::build(&policy, &deployment).expect("the policy is right")
+    Engine::build(&policy(), &deployment).expect("the policy is right")
 }
 
 /// The layer around the router, as its documentation advises.

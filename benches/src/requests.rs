@@ -40,6 +40,36 @@ pub fn forged() -> Request<Body> {
     request("POST", "/items/7", &headers)
 }
 
+/// A page's own script reads who is signed in, with the session's cookie.
+///
+/// # Panics
+///
+/// If that is no cookie.
+pub fn signed_in(cookie: &str) -> Request<Body> {
+    with_session(json(), "GET", cookie)
+}
+
+/// A page's own script changes something, with the session's cookie and a CSRF token.
+///
+/// # Panics
+///
+/// If these are none.
+pub fn change(cookie: &str, token: &str) -> Request<Body> {
+    let mut change = with_session(json(), "POST", cookie);
+    let token = HeaderValue::from_str(token).expect("a token");
+    change.headers_mut().insert("x-csrf-token", token);
+    change
+}
+
+fn with_session(mut request: Request<Body>, method: &str, cookie: &str) -> Request<Body> {
+    *request.method_mut() = method.parse().expect("a method");
+    *request.uri_mut() = Uri::from_static("/me");
+    let cookies = format!("theme=dark; {cookie}; csrftoken=Zr2mP9wQ5tK8");
+    let cookies = HeaderValue::try_from(cookies).expect("a cookie");
+    request.headers_mut().insert("cookie", cookies);
+    request
+}
+
 fn request(method: &str, path: &'static str, headers: &[(&'static str, &'static str)]) -> Request<Body> {
     const BROWSER: &[(&str, &str)] = &[
         ("host", "api.example.com"),

@@ -1,70 +1,19 @@
 //! The tower layer: instructions and heap allocations of one request, over those of the bare application.
 
-use std::collections::BTreeMap;
+use super::{
+    figure::Figure,
+    gungraun::{self, Counts},
+};
+use crate::failure::Failure;
 
-use serde_json::Value;
-
-use super::figure::Figure;
-use crate::{failure::Failure, run};
-
-/// What one benchmark counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Count {
-    instructions: f64,
-    allocations: f64,
-}
-
-/// By function and id: `("json", "around")`.
-type Counts = BTreeMap<(String, String), Count>;
-
-/// Runs the benches of `benches/` and takes the differences that have a target.
+/// Runs the bench of the layer and takes the differences that have a target.
 pub(super) fn layer() -> Result<Vec<Figure>, Failure> {
-    if !run::works("gungraun-runner", &["--version"]) {
-        return Err(Failure::Unmet(
-            "gungraun-runner is missing: run `cargo install --locked gungraun-runner` in the version that \
-             Cargo.lock has of gungraun"
-                .into(),
-        ));
-    }
-    let mut cargo = run::cargo();
-    cargo.args(["bench", "--package", "bartizan-benches", "--bench", "layer", "--", "--output-format=json"]);
-    figures(&counts(&run::read(&mut cargo)?)?)
-}
-
-/// The counts in gungraun's output, one line of JSON for each benchmark.
-fn counts(output: &str) -> Result<Counts, Failure> {
-    let mut counts = Counts::new();
-    for line in output.lines().filter(|line| line.starts_with('{')) {
-        let json: Value = serde_json::from_str(line)
-            .map_err(|source| Failure::Json { what: "the output of gungraun".into(), source })?;
-        let (Some(function), Some(id)) = (json["function_name"].as_str(), json["id"].as_str()) else {
-            continue;
-        };
-        let count = counts.entry((function.to_owned(), id.to_owned())).or_default();
-        for profile in json["profiles"].as_array().into_iter().flatten() {
-            match profile["tool"].as_str() {
-                Some("Callgrind") => count.instructions = total(profile, "Ir").unwrap_or_default(),
-                Some("DHAT") => count.allocations = total(profile, "TotalBlocks").unwrap_or_default(),
-                _ => {}
-            }
-        }
-    }
-    Ok(counts)
-}
-
-fn total(profile: &Value, metric: &str) -> Option<f64> {
-    profile["data"]["total"]["metrics"][metric]["values"]["new"].as_f64()
+    figures(&Counts::of(gungraun::bench("layer"))?)
 }
 
 /// What is to be reached, and beside it what is only of interest.
 fn figures(counts: &Counts) -> Result<Vec<Figure>, Failure> {
-    let of = |function: &str, id: &str| {
-        counts
-            .get(&(function.to_owned(), id.to_owned()))
-            .copied()
-            .filter(|count| count.instructions > 0.0)
-            .ok_or_else(|| Failure::Unmet(format!("gungraun did not count `{function} {id}`")))
-    };
+    let of = |function, id| counts.of_one(function, id);
     let (bare, others) = (of("json", "bare")?, of("json", "tower_http")?);
     let (around, inside, empty) = (of("json", "around")?, of("json", "inside")?, of("json", "inside_empty")?);
     let over = around.instructions - bare.instructions;
@@ -111,13 +60,7 @@ fn figures(counts: &Counts) -> Result<Vec<Figure>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn line(function: &str, id: &str, instructions: u64, allocations: u64) -> String {
-        let profile = |tool: &str, metric: &str, new: u64| serde_json::json!({ "tool": tool, "data": { "total": { "metrics": { metric: { "values": { "new": new } } } } } });
-        let profiles =
-            [profile("Callgrind", "Ir", instructions), profile("DHAT", "TotalBlocks", allocations)];
-        serde_json::json!({ "function_name": function, "id": id, "profiles": profiles }).to_string()
-    }
+    use crate::bench::gungraun::tests::line;
 
     fn output(around: u64, allocations: u64) -> String {
         [
@@ -138,20 +81,12 @@ mod tests {
     #[test]
     fn figures_are_differences_and_missing_one_fails() {
         let fails = |around, allocations| {
-            let figures = figures(&counts(&output(around, allocations)).unwrap()).unwrap();
+            let figures = figures(&Counts::read(&output(around, allocations)).unwrap()).unwrap();
             figures.into_iter().filter(Figure::fails).map(|figure| figure.what).collect::<Vec<_>>()
         };
         assert_eq!(fails(15_000, 7), [""; 0]);
         assert_eq!(fails(16_000, 7), ["layer around the Router: instructions over bare"]);
         assert_eq!(fails(18_000, 7).len(), 2);
         assert_eq!(fails(15_000, 8), ["layer around the Router: heap allocations over bare"]);
-    }
-
-    #[test]
-    fn a_benchmark_that_did_not_run_is_an_error() {
-        let without = output(15_000, 7).replace("inside_empty", "other");
-        let error = figures(&counts(&without).unwrap()).unwrap_err();
-        assert_eq!(error.to_string(), "gungraun did not count `json inside_empty`");
-        assert!(counts("{ broken").is_err());
     }
 }

@@ -13,20 +13,34 @@ pub(super) struct Load {
     buffer: Vec<u8>,
 }
 
-/// What a browser's script sends along with a GET to its own API.
-const HEADERS: &str = "user-agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n\
+/// What a browser's script sends along with a GET to its own API, before its cookies and after them.
+const BROWSER: &str = "user-agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n\
     accept: application/json, text/plain, */*\r\n\
     accept-language: en-GB,en;q=0.8,de;q=0.5\r\n\
-    accept-encoding: gzip, deflate, br, zstd\r\n\
-    cookie: theme=dark; sessionid=3f1c0b5e9a7d4c2e8b6f0a1d2c3e4f5a\r\n\
-    sec-fetch-dest: empty\r\n\
+    accept-encoding: gzip, deflate, br, zstd\r\n";
+const FETCH: &str = "sec-fetch-dest: empty\r\n\
     sec-fetch-mode: cors\r\n\
     sec-fetch-site: same-origin\r\n";
 
 impl Load {
     /// Opens `connections` to `address`, for requests to `path`.
     pub(super) fn open(address: SocketAddr, path: &str, connections: usize) -> io::Result<Self> {
-        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost:{}\r\n{HEADERS}\r\n", address.port());
+        let host = format!("localhost:{}", address.port());
+        let cookie = "sessionid=3f1c0b5e9a7d4c2e8b6f0a1d2c3e4f5a";
+        Self::open_as(address, path, &host, cookie, connections)
+    }
+
+    /// The same, for requests to this host with this cookie.
+    pub(super) fn open_as(
+        address: SocketAddr,
+        path: &str,
+        host: &str,
+        cookie: &str,
+        connections: usize,
+    ) -> io::Result<Self> {
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nhost: {host}\r\n{BROWSER}cookie: theme=dark; {cookie}\r\n{FETCH}\r\n"
+        );
         let connections = (0..connections).map(|_| connect(address)).collect::<io::Result<_>>()?;
         Ok(Self { connections, request: request.into_bytes(), buffer: vec![0; 64 * 1024] })
     }

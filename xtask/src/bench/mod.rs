@@ -2,12 +2,15 @@
 
 mod beside;
 mod figure;
+mod gungraun;
 mod layer;
 mod load;
 mod measure;
 mod page;
 mod server;
+mod sessions;
 
+use self::figure::Figure;
 use crate::{failure::Failure, run};
 
 /// Measures, and prints each figure with its target.
@@ -35,23 +38,45 @@ enum Part {
     Layer,
     /// The gateway, beside nginx.
     Gateway,
+    /// Sessions and CSRF tokens, beside tower-sessions.
+    Sessions,
+}
+
+impl Part {
+    const ALL: [Self; 3] = [Self::Layer, Self::Gateway, Self::Sessions];
+
+    /// As the page's marks name it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Layer => "layer",
+            Self::Gateway => "gateway",
+            Self::Sessions => "sessions",
+        }
+    }
+
+    fn measure(self, rounds: usize) -> Result<Vec<Figure>, Failure> {
+        match self {
+            Self::Layer => layer::layer(),
+            Self::Gateway => beside::nginx(rounds),
+            Self::Sessions => sessions::sessions(),
+        }
+    }
 }
 
 /// Measures what was asked for.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let wanted = |part| arguments.only.is_none_or(|only| only == part);
-    let mut figures = Vec::new();
-    if wanted(Part::Layer) {
-        figures.extend(layer::layer()?);
+    let mut missed = Vec::new();
+    for part in Part::ALL {
+        if arguments.only.is_some_and(|only| only != part) {
+            continue;
+        }
+        let figures = part.measure(arguments.rounds)?;
+        let table = figure::table(&figures);
+        print!("\n{table}");
+        if arguments.write {
+            page::write(&run::root(), part.name(), &table)?;
+        }
+        missed.extend(figures.into_iter().filter(Figure::fails).map(|figure| figure.what));
     }
-    if wanted(Part::Gateway) {
-        figures.extend(beside::nginx(arguments.rounds)?);
-    }
-    let table = figure::table(&figures);
-    print!("\n{table}");
-    if arguments.write {
-        page::write(&run::root(), &table)?;
-    }
-    let missed: Vec<_> = figures.iter().filter(|figure| figure.fails()).map(|figure| &*figure.what).collect();
     if missed.is_empty() { Ok(()) } else { Err(Failure::Unmet(format!("missed: {}", missed.join("; ")))) }
 }

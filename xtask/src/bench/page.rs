@@ -1,28 +1,28 @@
-//! Puts the measured tables into docs/performance.md, between two marks.
+//! Puts the measured tables into docs/performance.md, each between two marks.
 
 use std::{fs, path::Path};
 
 use crate::failure::Failure;
 
 const PAGE: &str = "docs/performance.md";
-const BEGIN: &str = "<!-- figures: written by `cargo xtask bench --write` -->\n";
-const END: &str = "<!-- end of figures -->\n";
 
-/// Replaces what stands between the marks by `table`.
-pub(super) fn write(root: &Path, table: &str) -> Result<(), Failure> {
+/// Replaces what stands between the marks of `part` by `table`.
+pub(super) fn write(root: &Path, part: &str, table: &str) -> Result<(), Failure> {
     let path = root.join(PAGE);
     let text = fs::read_to_string(&path).map_err(Failure::file(&path))?;
-    let replaced = replace(&text, table)
-        .ok_or_else(|| Failure::Unmet(format!("{PAGE} has no marks for the figures")))?;
+    let replaced = replace(&text, part, table)
+        .ok_or_else(|| Failure::Unmet(format!("{PAGE} has no marks for the figures of `{part}`")))?;
     fs::write(&path, replaced).map_err(Failure::file(&path))?;
-    println!("\n{PAGE} written");
+    println!("\n{PAGE} written: {part}");
     Ok(())
 }
 
-fn replace(text: &str, table: &str) -> Option<String> {
-    let (before, rest) = text.split_once(BEGIN)?;
-    let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n{table}\n{END}{after}"))
+fn replace(text: &str, part: &str, table: &str) -> Option<String> {
+    let begin = format!("<!-- figures of {part}: written by `cargo xtask bench --write` -->\n");
+    let end = format!("<!-- end of {part} -->\n");
+    let (before, rest) = text.split_once(&begin)?;
+    let (_, after) = rest.split_once(&end)?;
+    Some(format!("{before}{begin}\n{table}\n{end}{after}"))
 }
 
 #[cfg(test)]
@@ -30,11 +30,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_stands_between_the_marks_is_replaced() {
-        let page = format!("# Performance\n\n{BEGIN}\n| old |\n\n{END}\nMethod.\n");
-        let expected = format!("# Performance\n\n{BEGIN}\n| new |\n\n{END}\nMethod.\n");
-        assert_eq!(replace(&page, "| new |\n"), Some(expected.clone()));
-        assert_eq!(replace(&expected, "| new |\n"), Some(expected));
-        assert_eq!(replace("# Performance\n", "| new |\n"), None);
+    fn only_what_stands_between_the_marks_of_a_part_is_replaced() {
+        let page = |layer: &str, gateway: &str| {
+            let part = |part: &str, table: &str| {
+                format!(
+                    "<!-- figures of {part}: written by `cargo xtask bench --write` -->\n\n{table}\n\n<!-- end of {part} -->\n"
+                )
+            };
+            format!("# Performance\n\n{}\n{}\nMethod.\n", part("layer", layer), part("gateway", gateway))
+        };
+        let old = page("| old |", "| old |");
+        assert_eq!(replace(&old, "layer", "| new |\n"), Some(page("| new |", "| old |")));
+        assert_eq!(replace(&old, "gateway", "| new |\n"), Some(page("| old |", "| new |")));
+        assert_eq!(replace(&old, "sessions", "| new |\n"), None);
     }
 }
