@@ -9,6 +9,7 @@ mod measure;
 mod page;
 mod server;
 mod sessions;
+mod stores;
 
 use self::figure::Figure;
 use crate::{failure::Failure, run};
@@ -23,7 +24,7 @@ pub(crate) struct Arguments {
     /// Measure only this part.
     #[arg(long, value_enum)]
     only: Option<Part>,
-    /// How often gateway and nginx take turns for their CPU time.
+    /// How often gateway and nginx take turns for their CPU time, and the stores for their requests a second.
     #[arg(long, default_value_t = 15)]
     rounds: usize,
     /// Write the printed tables into docs/performance.md.
@@ -40,10 +41,12 @@ enum Part {
     Gateway,
     /// Sessions and CSRF tokens, beside tower-sessions.
     Sessions,
+    /// The stores: what they write, and what each costs beside memory.
+    Stores,
 }
 
 impl Part {
-    const ALL: [Self; 3] = [Self::Layer, Self::Gateway, Self::Sessions];
+    const ALL: [Self; 4] = [Self::Layer, Self::Gateway, Self::Sessions, Self::Stores];
 
     /// As the page's marks name it.
     const fn name(self) -> &'static str {
@@ -51,6 +54,7 @@ impl Part {
             Self::Layer => "layer",
             Self::Gateway => "gateway",
             Self::Sessions => "sessions",
+            Self::Stores => "stores",
         }
     }
 
@@ -59,6 +63,7 @@ impl Part {
             Self::Layer => layer::layer(),
             Self::Gateway => beside::nginx(rounds),
             Self::Sessions => sessions::sessions(),
+            Self::Stores => stores::stores(rounds),
         }
     }
 }

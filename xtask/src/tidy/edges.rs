@@ -10,7 +10,8 @@ use super::{
 const ROOMS: &[&str] = &["bartizan-core", "bartizan-store", "bartizan", "bartizan-gateway", "bartizan-cli"];
 
 /// Crates for tests and developers, which no room may need to run.
-const DEVELOPERS: &[&str] = &["bartizan-corpus", "bartizan-peers", "bartizan-benches", "xtask"];
+const DEVELOPERS: &[&str] =
+    &["bartizan-corpus", "bartizan-peers", "bartizan-benches", "bartizan-benches-stores", "xtask"];
 
 /// What the engine may depend on: each works without std when its default features are off.
 ///
