@@ -25,11 +25,12 @@ GATEWAY = os.environ.get("BARTIZAN_URL", "http://localhost:8080")
 keys = jwt.PyJWKClient(f"{GATEWAY}/.well-known/jwks.json")
 
 
-# The five lines.
+# The six lines. Without the fourth nobody would count how often a password is guessed.
 @app.post("/session/login")
 def sign_in(bartizan_handoff: str = Header(), username: str = Form(), password: str = Form()):
     if passwords.get(username) != password:
-        raise HTTPException(status_code=401, detail="Wrong name or password")
+        failed = {"Bartizan-Login-Failed": f"{bartizan_handoff} {quote(username)}"}
+        raise HTTPException(401, "Wrong name or password", failed)
     return RedirectResponse("/session/welcome", 303, {"Bartizan-Login": f"{bartizan_handoff} {quote(username)}"})
 
 

@@ -273,3 +273,41 @@ async fn without_the_gateway_there_is_no_session_and_nobody_forges_one() {
     assert_eq!(me(&browser).await, json!([401, null]));
     browser.close().await;
 }
+
+#[tokio::test]
+async fn who_guesses_passwords_is_stopped_and_nobody_else_is() {
+    let proxied = "\n[proxy]\ntrusted = [\"127.0.0.1\"]\nforwarded = { for = \"x-forwarded-for\" }\n";
+    let Some(house) = House::start(|policy| policy + proxied) else { return };
+    let _guards = [house.app.log_on_failure(), house.gateway.log_on_failure()];
+    let url = house.gateway.url("/session/login");
+    let attempt = |password: &'static str, from: &str| {
+        let request = HttpRequest::post(&url).header("x-forwarded-for", from);
+        request.form(&[("username", "alice"), ("password", password)]).send()
+    };
+    for _ in 0..5 {
+        let answer = attempt("looking-glass", "203.0.113.1").await;
+        assert_eq!((answer.status, &answer.json()["detail"]), (401, &json!("Wrong name or password")));
+        assert_eq!(answer.header("bartizan-login-failed"), "");
+    }
+    for password in ["looking-glass", "wonderland"] {
+        let answer = attempt(password, "203.0.113.1").await;
+        assert_eq!((answer.status, &*answer.denial()), (429, "rate.limited"), "{password}");
+        let seconds: u32 = answer.header("retry-after").parse().unwrap();
+        assert!((100..=180).contains(&seconds), "{seconds}");
+        assert_eq!(answer.headers_named("set-cookie"), [""; 0], "{password}");
+    }
+    assert!(house.gateway.log().contains("session.login_protection.account"), "{}", house.gateway.log());
+
+    let elsewhere = attempt("wonderland", "203.0.113.2").await;
+    assert_eq!((elsewhere.status, elsewhere.headers_named("set-cookie").len()), (303, 1));
+
+    // Many at once see no more than five answers; and the next no more than "later".
+    let guesses: Vec<_> = (0..50).map(|_| tokio::spawn(attempt("looking-glass", "203.0.113.3"))).collect();
+    let mut statuses = Vec::new();
+    for guess in guesses {
+        statuses.push(guess.await.unwrap().status);
+    }
+    statuses.sort_unstable();
+    assert_eq!(statuses, [&[401; 5][..], &[429; 45]].concat());
+    assert_eq!(attempt("wonderland", "203.0.113.3").await.status, 429);
+}

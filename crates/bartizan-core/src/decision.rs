@@ -11,6 +11,7 @@ use crate::{
     engine::Handoff,
     keys::Keys,
     limit::{LimitKey, Quota, Taken},
+    login::LoginTurn,
     policy::{CredentialKind, LimitStore},
     session::{Ending, NewSession, SessionKey, SessionRecord},
 };
@@ -248,6 +249,8 @@ pub(crate) struct Seldom {
     pub(crate) reports: Vec<Reason>,
     /// What came of counting the request against the rate limits.
     pub(crate) counts: Counts,
+    /// What is being asked about the logins that have failed.
+    pub(crate) logins: Option<Box<LoginTurn>>,
     /// Whether the upstream may begin or end sessions, and with what.
     pub(crate) handoff: Option<Handoff>,
     /// Whose CSRF tokens a handler can have made.

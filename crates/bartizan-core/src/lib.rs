@@ -39,7 +39,7 @@ pub use decision::{
     RequestId, Step, TokenDigest, Warning,
 };
 pub use denial::{DenialCode, Reason};
-pub use engine::{Engine, Evaluation, RequestEdits};
+pub use engine::{Engine, Evaluation, RequestEdits, is_handoff};
 pub use error::{PolicyError, PolicyErrorKind};
 pub use forwarding::{is_hop_by_hop, is_protected, is_stripped};
 pub use origin::OriginError;

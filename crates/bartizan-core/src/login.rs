@@ -5,11 +5,15 @@
 //! attempt is looked at. An account by itself is never closed, or whoever knows its name could close it: failures from
 //! wherever only put its answers off, a little longer each time.
 
+mod turn;
+
 use alloc::format;
 use core::{net::IpAddr, time::Duration};
 
+pub use turn::LoginTurn;
+
 use crate::{
-    Answer, DenialCode, PolicyErrorKind, Query, Reason, Timestamp,
+    Answer, PolicyErrorKind, Query, Timestamp,
     controls::rate_limit::{Rule, quota},
     error::Problems,
     limit::{LimitKey, Quota, RuleId, Taken},
@@ -27,8 +31,7 @@ const LONGEST_DELAY: Duration = Duration::from_secs(30);
 
 /// Guards logins; [`Engine::login_guard`](crate::Engine::login_guard) has it.
 ///
-/// Whoever checks a password asks three times, each time all the questions, and does what their verdicts
-/// [together](LoginVerdict::and) come to:
+/// Whoever checks a password asks three times, and does what the [verdict](LoginTurn::verdict) says:
 ///
 /// 1. [`before`](Self::before) it is looked at, with what is known by then. A refusal ends it.
 /// 2. Where it was wrong, [`failed`](Self::failed). A refusal is answered in the place of "wrong password".
@@ -37,7 +40,8 @@ const LONGEST_DELAY: Duration = Duration::from_secs(30);
 ///    guessed right counts for nothing if by now too many have failed, and looks like the others.
 ///
 /// A gateway does not know the account before its upstream has answered: it asks `before(None, …)` on the way there, and
-/// with the account that the upstream names on the way back.
+/// with the account that the upstream names on the way back. An evaluation, and the edits of its response, do so by
+/// themselves on the routes of `session.handoff.login`.
 ///
 /// Only failures are counted, so that however many people sign in from one address, none is in another's way.
 ///
@@ -55,12 +59,12 @@ const LONGEST_DELAY: Duration = Duration::from_secs(30);
 /// #     Answer::Taken(bartizan_core::limit::take(0, now, quota, cost).0)
 /// # }
 /// let guard = engine.login_guard().expect("the policy has sessions");
-/// let mut verdict = LoginVerdict::Allowed { delay: Duration::ZERO };
-/// for question in guard.before(Some("alice"), "192.0.2.1".parse().ok(), Timestamp(1_700_000_000_000)) {
-///     // Where one refuses, `question.reason()` is for the log.
-///     verdict = verdict.and(question.judge(&ask(question.query.clone())));
+/// let mut turn = guard.before(Some("alice"), "192.0.2.1".parse().ok(), Timestamp(1_700_000_000_000));
+/// while let Some(query) = turn.ask() {
+///     turn.supply(&ask(query));
 /// }
-/// assert_eq!(verdict, LoginVerdict::Allowed { delay: Duration::ZERO });
+/// // Where it refuses, `turn.reason()` is for the log.
+/// assert_eq!(turn.verdict(), LoginVerdict::Allowed { delay: Duration::ZERO });
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct LoginGuard {
@@ -73,15 +77,14 @@ pub struct LoginGuard {
 
 /// A question about a login.
 #[derive(Clone, Debug)]
-pub struct LoginQuestion {
-    /// Ask the store.
-    pub query: Query,
+struct Question {
+    query: Query,
     mode: Mode,
     quota: Quota,
     about: About,
 }
 
-/// What a [`LoginQuestion`]'s answer comes to.
+/// What the answers of a [`LoginTurn`] come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoginVerdict {
     /// Go on.
@@ -158,36 +161,20 @@ impl LoginGuard {
 
     /// What to ask before a password is looked at, and once more when it was right; with the account where it is known.
     /// Nothing is taken.
-    pub fn before(
-        &self,
-        account: Option<&str>,
-        address: Option<IpAddr>,
-        now: Timestamp,
-    ) -> impl Iterator<Item = LoginQuestion> + use<> {
-        self.ask(account, address, 0, now)
+    pub fn before(&self, account: Option<&str>, address: Option<IpAddr>, now: Timestamp) -> LoginTurn {
+        self.turn(account, address, 0, now)
     }
 
     /// What to ask when a login has failed: it is counted.
     ///
     /// `account` is whatever the client said, whether there is such an account or not.
-    pub fn failed(
-        &self,
-        account: &str,
-        address: Option<IpAddr>,
-        now: Timestamp,
-    ) -> impl Iterator<Item = LoginQuestion> + use<> {
-        self.ask(Some(account), address, 1, now)
+    pub fn failed(&self, account: &str, address: Option<IpAddr>, now: Timestamp) -> LoginTurn {
+        self.turn(Some(account), address, 1, now)
     }
 
-    fn ask(
-        &self,
-        account: Option<&str>,
-        address: Option<IpAddr>,
-        cost: u32,
-        now: Timestamp,
-    ) -> impl Iterator<Item = LoginQuestion> + use<> {
+    fn turn(&self, account: Option<&str>, address: Option<IpAddr>, cost: u32, now: Timestamp) -> LoginTurn {
         let question =
-            |rule: Rule, query, about| LoginQuestion { query, mode: self.mode, quota: rule.quota, about };
+            |rule: Rule, query, about| Question { query, mode: self.mode, quota: rule.quota, about };
         // As most applications find accounts; whose names differ by more than that, count together and no worse.
         let account = account.map(|account| account.trim().to_lowercase());
         let account = account.as_deref().map(str::as_bytes);
@@ -202,7 +189,7 @@ impl LoginGuard {
             let query = self.account.take_named(&[account], cost, now);
             question(self.account, query, About::Account(self.slowdown))
         });
-        [from, pair, account].into_iter().flatten()
+        LoginTurn::new([from, pair, account])
     }
 }
 
@@ -227,9 +214,9 @@ impl LoginVerdict {
     }
 }
 
-impl LoginQuestion {
+impl Question {
     /// What the answer comes to.
-    pub fn judge(&self, answer: &Answer) -> LoginVerdict {
+    fn judge(&self, answer: &Answer) -> LoginVerdict {
         let Answer::Taken(taken) = answer else { return self.unanswered() };
         if let About::Account(slowdown) = self.about {
             let failures = self.quota.burst().saturating_sub(taken.remaining);
@@ -246,13 +233,12 @@ impl LoginQuestion {
         }
     }
 
-    /// Why, where it is refused: `rate.limited`, with the limit's key in the policy.
-    pub fn reason(&self) -> Reason {
-        let key: &[u8] = match self.about {
+    /// Which limit it is about, as the policy calls it.
+    const fn limit(&self) -> &'static [u8] {
+        match self.about {
             About::Address => b"session.login_protection.address",
             About::Pair | About::Account(_) => b"session.login_protection.account",
-        };
-        Reason::with_value(DenialCode::RateLimited, key)
+        }
     }
 
     fn unanswered(&self) -> LoginVerdict {

@@ -1,9 +1,11 @@
 //! What the engine is told about a response, and what it wants done to it.
 
 use alloc::{boxed::Box, string::String, vec::Vec};
-use core::fmt;
+use core::{fmt, time::Duration};
 
 use arrayvec::ArrayVec;
+
+use crate::{controls::session::BegunSession, login::LoginTurn};
 
 /// A response's head, as the handler or upstream made it.
 #[derive(Clone, Copy, Debug)]
@@ -224,9 +226,11 @@ pub struct ResponseEdits {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SeldomEdits {
     pub(crate) replacement: Option<crate::Denial>,
-    pub(crate) report: Option<crate::Reason>,
+    /// What replaces the response as long as something is pending, so that nothing gets out by a surface that asks nobody.
+    pub(crate) unanswered: Option<crate::Denial>,
+    pub(crate) reports: Vec<crate::Reason>,
     pub(crate) pending: Option<Pending>,
-    pub(crate) login_failed: Option<Box<str>>,
+    pub(crate) delay: Duration,
 }
 
 /// What a response waits for.
@@ -240,6 +244,8 @@ pub(crate) struct Pending {
 /// What a response gets when the store has answered.
 #[derive(Clone)]
 pub(crate) enum Then {
+    /// What the limits of logins say, by this answer and further ones.
+    Judge(Box<LoginTurn>, Next),
     Nothing,
     /// The cookie of a session that has begun.
     SetCookie(Box<str>),
@@ -247,10 +253,20 @@ pub(crate) enum Then {
     SignedOut,
 }
 
+/// What follows where the limits of logins let it.
+#[derive(Clone)]
+pub(crate) enum Next {
+    /// The response, as it is.
+    Respond,
+    /// The session of a login.
+    Begin(BegunSession),
+}
+
 impl core::fmt::Debug for Then {
     /// Not the cookie.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
+            Self::Judge(..) => "Judge([redacted])",
             Self::Nothing => "Nothing",
             Self::SetCookie(_) => "SetCookie([redacted])",
             Self::SignedOut => "SignedOut",
@@ -260,14 +276,15 @@ impl core::fmt::Debug for Then {
 
 impl ResponseEdits {
     /// What the store is to be asked before these edits are whole; once. Supply the answer to the grant that made
-    /// them.
+    /// them, and ask again: more may follow. Until all is answered, 503 is the [`replacement`](Self::replacement).
     pub fn take_query(&mut self) -> Option<crate::Query> {
         self.seldom.as_mut()?.pending.as_mut()?.query.take()
     }
 
-    /// The account of a login that failed, as the upstream named it: for the limits of logins.
-    pub fn login_failed(&self) -> Option<&str> {
-        self.seldom.as_ref()?.login_failed.as_deref()
+    /// How long to put the answer off, so that an account is not guessed at from many addresses at once; mostly zero, and
+    /// 30 seconds at most.
+    pub fn delay(&self) -> Duration {
+        self.seldom.as_ref().map_or(Duration::ZERO, |seldom| seldom.delay)
     }
 
     /// What few responses have, made where it is first needed.
@@ -319,19 +336,23 @@ impl ResponseEdits {
         self.dropped_cookies
     }
 
-    /// What mode `report` would have refused, seen only when the response came (isolation).
-    pub fn report(&self) -> Option<&crate::Reason> {
-        self.seldom.as_ref()?.report.as_ref()
+    /// What mode `report` would have refused, seen only when the response came (isolation, failed logins), and hand-offs that
+    /// were refused; each belongs into the log.
+    pub fn reports(&self) -> &[crate::Reason] {
+        self.seldom.as_ref().map_or(&[], |seldom| &seldom.reports)
     }
 
-    /// What is sent instead of the whole response: an error page of the application became a problem document.
+    /// What is sent instead of the whole response: an error page of the application became a problem document, too many
+    /// logins have failed, or the store [was not asked](Self::take_query).
     pub fn replacement(&self) -> Option<&crate::Denial> {
-        self.seldom.as_ref()?.replacement.as_ref()
+        let seldom = self.seldom.as_ref()?;
+        seldom.unanswered.as_ref().or(seldom.replacement.as_ref())
     }
 
     /// Takes the replacement out.
     pub fn take_replacement(&mut self) -> Option<crate::Denial> {
-        self.seldom.as_mut()?.replacement.take()
+        let seldom = self.seldom.as_mut()?;
+        seldom.unanswered.take().or_else(|| seldom.replacement.take())
     }
 
     /// Whether a header of the response goes: for surfaces that copy headers one by one.

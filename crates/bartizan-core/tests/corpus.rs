@@ -1,14 +1,14 @@
 //! Runs the corpus against the engine itself.
 
-use std::time::Duration;
+use std::{ops::RangeFrom, time::Duration};
 
 use bartizan_core::{
     Answer, CookieEdit, Decision, Denial, Deployment, Engine, Entropy, Form, Grant, Principal, Query, Reply,
     RequestHead, ResponseHead, Scheme, Step, Timestamp,
     csrf_token::{self, Binding},
     keys::{Keys, PERIOD},
-    limit::Taken,
-    policy::{CredentialKind, PolicyInput, load_and_build},
+    limit::{self, Taken},
+    policy::{CredentialKind, LimitStore, PolicyInput, load_and_build},
     session::{SessionKey, SessionRecord},
 };
 use bartizan_corpus::{
@@ -67,15 +67,13 @@ fn send(case: &Case) -> Result<Observed, String> {
             Step::Need(Query::Consume { .. }) => {
                 evaluation.supply(case.fresh.map_or(Answer::Unavailable, Answer::Fresh));
             }
-            Step::Need(Query::Take { .. }) => {
-                evaluation.supply(taken(turns.next().and_then(|turn| case.taken(turn))));
-            }
+            Step::Need(query @ Query::Take { .. }) => evaluation.supply(taken(case, &query, &mut turns)),
             Step::Need(query) => return Err(format!("the store is asked {query:?}")),
             Step::NeedForm { limit } => {
                 let body = request.body[..request.body.len().min(limit)].to_vec();
                 evaluation.supply_form(Form { body, truncated: request.body.len() > limit });
             }
-            Step::Done(Decision::Allow(grant)) => return Ok(handle(case, request, &grant)),
+            Step::Done(Decision::Allow(grant)) => return Ok(handle(case, request, &grant, turns)),
             Step::Done(Decision::Respond(reply)) => return Ok(observed(None, &reply)),
             Step::Done(Decision::Deny(denial)) => return refused(&denial),
         }
@@ -137,9 +135,12 @@ fn answer(case: &Case, asked: CredentialKind, now: Timestamp) -> Answer {
     }
 }
 
-/// What the case says came of taking from a bucket.
-fn taken(taken: Option<bartizan_corpus::Taken>) -> Answer {
-    taken.map_or(Answer::Unavailable, |taken| {
+/// What the case says came of taking from a bucket for the next time. Where a process counts by itself, the bucket is new.
+fn taken(case: &Case, query: &Query, turns: &mut RangeFrom<usize>) -> Answer {
+    if let &Query::Take { quota, cost, store: LimitStore::Local, now, .. } = query {
+        return Answer::Taken(limit::take(0, now, quota, cost).0);
+    }
+    turns.next().and_then(|turn| case.taken(turn)).map_or(Answer::Unavailable, |taken| {
         Answer::Taken(Taken {
             allowed: taken.allowed,
             remaining: taken.remaining,
@@ -159,7 +160,7 @@ fn word(kind: CredentialKind) -> &'static str {
 }
 
 /// What a surface does with an allowed request: edit it, hand it over, edit the response.
-fn handle(case: &Case, request: &Head, grant: &Grant) -> Observed {
+fn handle(case: &Case, request: &Head, grant: &Grant, turns: RangeFrom<usize>) -> Observed {
     let edits = grant.request_edits();
     let mut headers = Vec::new();
     for (name, value) in &request.headers {
@@ -189,13 +190,13 @@ fn handle(case: &Case, request: &Head, grant: &Grant) -> Observed {
         principal: Some(grant.principal().map(|principal| principal.subject.to_string())),
         nonce: grant.nonce().map(str::to_owned),
     };
-    let mut observed = Observed { handled: Some(handled), ..respond(case, grant) };
+    let mut observed = Observed { handled: Some(handled), ..respond(case, grant, turns) };
     let reports = grant.reports().iter().map(|reason| reason.code().as_str().to_owned());
     observed.reports.get_or_insert_default().extend(reports);
     observed
 }
 
-fn respond(case: &Case, grant: &Grant) -> Observed {
+fn respond(case: &Case, grant: &Grant, mut turns: RangeFrom<usize>) -> Observed {
     let response = &case.response;
     let handed = case.response.handed_off(grant.handoff_nonce());
     let mut edits = grant.respond(
@@ -208,6 +209,7 @@ fn respond(case: &Case, grant: &Grant) -> Observed {
     );
     while let Some(query) = edits.take_query() {
         let answer = match query {
+            Query::Take { .. } => taken(case, &query, &mut turns),
             Query::Begin(_) | Query::End(_) if !matches!(case.answer, StoreAnswer::Unavailable) => {
                 Answer::Done
             }
@@ -227,7 +229,7 @@ fn respond(case: &Case, grant: &Grant) -> Observed {
     }));
     headers.extend(edits.computed().iter().map(|(name, value)| (name.as_str().to_owned(), value.to_vec())));
     headers.extend(edits.set_cookies().iter().map(|value| ("set-cookie".to_owned(), value.to_vec())));
-    let reports = edits.report().into_iter().map(|reason| reason.code().as_str().to_owned()).collect();
+    let reports = edits.reports().iter().map(|reason| reason.code().as_str().to_owned()).collect();
     Observed {
         status: response.status,
         headers,

@@ -19,7 +19,7 @@ use thiserror::Error;
 
 use crate::{
     deadline::{Deadline, Ticks},
-    forward,
+    forward, log,
     session::{Session, Upload},
     upstream::{Connection as _, Http1},
 };
@@ -219,7 +219,9 @@ impl Body for ResponseBody {
                     Some(Ok(mut frame)) => {
                         if let Some(trailers) = frame.trailers_mut() {
                             *complete = true;
-                            forward::response_trailers(trailers);
+                            if forward::response_trailers(trailers) {
+                                log::handed_off_late(&this.session);
+                            }
                         }
                         Some(Ok(frame))
                     }

@@ -2,7 +2,7 @@
 
 use arrayvec::ArrayVec;
 use bartizan_core::{
-    CookieEdit, Grant, RequestEdits, ResponseEdits, ResponseHeader, is_hop_by_hop, is_protected,
+    CookieEdit, Grant, RequestEdits, ResponseEdits, ResponseHeader, is_handoff, is_hop_by_hop, is_protected,
 };
 use http::{
     HeaderMap, HeaderName, HeaderValue, Uri, Version, header, request, response,
@@ -246,12 +246,14 @@ pub(crate) fn request_trailers(trailers: &mut HeaderMap, allowed: &[HeaderName])
     remove(trailers, |name| !allowed.contains(name));
 }
 
-/// The same on the way back: no trailer may set what the engine decides.
-pub(crate) fn response_trailers(trailers: &mut HeaderMap) {
+/// The same on the way back: no trailer may set what the engine decides. Returns whether one tried to hand something off.
+pub(crate) fn response_trailers(trailers: &mut HeaderMap) -> bool {
+    let hands_off = trailers.keys().any(|name| is_handoff(name.as_str().as_bytes()));
     remove(trailers, |name| {
         let bytes = name.as_str().as_bytes();
         is_head_only(name) || is_protected(bytes) || ResponseHeader::identify(bytes).is_some()
     });
+    hands_off
 }
 
 /// Fields that frame, route, authenticate or change a message: a recipient that merges trailers into headers would

@@ -9,7 +9,7 @@
 use std::net::IpAddr;
 
 use bartizan::DenialEvent;
-use bartizan_core::{Denial, Grant, Reason, RequestId, policy::Mode};
+use bartizan_core::{Denial, DenialCode, Grant, Reason, RequestId, policy::Mode};
 use tracing::Level;
 
 use crate::session::Session;
@@ -22,6 +22,13 @@ pub(crate) fn denied(session: &Session, grant: Option<&Grant>, denial: &Denial) 
 /// A request that was let through, and would have been refused if the control's mode were `enforce`.
 pub(crate) fn reported(session: &Session, grant: &Grant, reason: &Reason) {
     refusal(session, Some(grant), reason, None, Mode::Report);
+}
+
+/// An upstream that handed something off in a trailer, where it does nothing.
+#[cold]
+pub(crate) fn handed_off_late(session: &Session) {
+    let reason = Reason::with_value(DenialCode::HandoffRefused, b"in a trailer");
+    refusal(session, None, &reason, None, Mode::Report);
 }
 
 fn refusal(

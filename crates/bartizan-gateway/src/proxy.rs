@@ -14,7 +14,8 @@ use std::{
 
 use bartizan::{HeaderPairs, OsClock, OsEntropy};
 use bartizan_core::{
-    Answer, Decision, Denial, DenialCode, Form, Grant, Reason, Reply, RequestHead, ResponseHead, Scheme, Step,
+    Answer, Decision, Denial, DenialCode, Form, Grant, Query, Reason, Reply, RequestHead, ResponseEdits,
+    ResponseHead, Scheme, Step,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header, request};
@@ -217,11 +218,10 @@ async fn edited(
     forward::response_hops(&mut head.headers);
     let judged = ResponseHead { status: head.status.as_u16(), headers: HeaderPairs::new(&head.headers) };
     let mut edits = grant.respond(judged, OsClock, OsEntropy);
-    while let Some(query) = edits.take_query() {
-        let answer = before_deadline(session, session.worker.store.answer(query)).await;
-        grant.supply(&mut edits, &answer.unwrap_or(Answer::Unavailable), OsEntropy);
+    if let Some(query) = edits.take_query() {
+        ask(session, grant, &mut edits, query).await;
     }
-    if let Some(reason) = edits.report() {
+    for reason in edits.reports() {
         log::reported(session, grant, reason);
     }
     if let Some(denial) = edits.take_replacement() {
@@ -236,6 +236,26 @@ async fn edited(
     // The upstream's reason phrase: free text that no client needs (RFC 9112 §4).
     head.extensions.clear();
     Ok(Response::from_parts(head, body))
+}
+
+/// Answers what the engine asks about a response, and puts it off where the engine wants that.
+async fn ask(session: &Session, grant: &Grant, edits: &mut ResponseEdits, first: Query) {
+    let phase = session.phase();
+    session.enter(Phase::Deciding);
+    let mut next = Some(first);
+    while let Some(query) = next {
+        let answer = before_deadline(session, session.worker.store.answer(query)).await;
+        grant.supply(edits, &answer.unwrap_or(Answer::Unavailable), OsEntropy);
+        next = edits.take_query();
+    }
+    let delay = edits.delay();
+    if !delay.is_zero() {
+        session.put_off(delay);
+        // Who waits when the gateway stops is answered then: the others would have to wait with them.
+        let stops = poll_fn(|_| if session.worker.is_draining() { Poll::Ready(()) } else { Poll::Pending });
+        let _ = before_deadline(session, stops).await;
+    }
+    session.enter(phase);
 }
 
 /// Sends `request` over an idle connection or a new one; a second time where the first cannot have had an effect.

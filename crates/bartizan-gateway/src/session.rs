@@ -6,12 +6,17 @@ use std::{
     net::IpAddr,
     rc::Rc,
     task::{Context, Waker},
+    time::Duration,
 };
 
 use bartizan_core::{DenialCode, Reason};
 use http::HeaderValue;
 
-use crate::{deadline::Deadline, tunnel::Tunnel, worker::Worker};
+use crate::{
+    deadline::{Deadline, Ticks},
+    tunnel::Tunnel,
+    worker::Worker,
+};
 
 /// What a connection is doing; each phase has its deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +33,8 @@ pub(crate) enum Phase {
     Connecting,
     /// The upstream has the request, or is getting it, and has not answered.
     Waiting,
+    /// The response is put off; its deadline is when it goes.
+    PutOff,
     /// The response's body streams.
     Streaming,
     /// The response is complete and on its way through the socket.
@@ -136,9 +143,15 @@ impl Session {
             Phase::Idle => limits.keep_alive,
             Phase::Head => limits.header,
             Phase::Connecting => limits.connect,
-            Phase::Deciding | Phase::Waiting => limits.response,
+            Phase::Deciding | Phase::Waiting | Phase::PutOff => limits.response,
             Phase::Form | Phase::Streaming | Phase::Flushing | Phase::Tunnel => limits.idle,
         });
+    }
+
+    /// Puts the response off: the deadline passes when it is to go.
+    pub(crate) fn put_off(&self, delay: Duration) {
+        self.phase.set(Phase::PutOff);
+        self.deadline.set(Ticks::new(delay));
     }
 
     /// Bytes have moved: where silence is what is limited, the limit starts again.
@@ -157,7 +170,9 @@ impl Session {
                 self.refuse_next(Reason::new(DenialCode::RequestTimeout));
                 Overdue::Answer
             }
-            Phase::Deciding | Phase::Form | Phase::Connecting | Phase::Waiting => Overdue::Answer,
+            Phase::Deciding | Phase::Form | Phase::Connecting | Phase::Waiting | Phase::PutOff => {
+                Overdue::Answer
+            }
         }
     }
 

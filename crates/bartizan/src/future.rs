@@ -23,6 +23,7 @@ use crate::{
     extract::{ClientIp, CspNonce},
     headers,
     judge::{Judged, Seen, Shared},
+    session_error::SessionError,
     session_handle::{Handle, Sessions},
 };
 
@@ -208,8 +209,11 @@ impl Passed {
             return self.refuse::<B, O>(&self.grant.fail(Reason::new(DenialCode::BodyTooLarge), OsEntropy));
         }
         let mail = self.sessions.as_ref().filter(|handle| handle.has_mail()).cloned();
-        if mail.is_some() {
+        if let Some(handle) = &mail {
             self.grant.make_personal();
+            if let Some(denial) = self.account_for(handle, response.extensions()) {
+                return self.refuse::<B, O>(&denial);
+            }
         }
         let head = ResponseHead {
             status: response.status().as_u16(),
@@ -219,7 +223,7 @@ impl Passed {
         if let Some(denial) = edits.take_replacement() {
             return self.refuse::<B, O>(&denial);
         }
-        if let Some(reason) = edits.report() {
+        for reason in edits.reports() {
             self.log(reason, None);
         }
         let Shared { prepared, finished, .. } = &*self.shared;
@@ -228,6 +232,21 @@ impl Passed {
             handle.deliver(response.headers_mut());
         }
         response.map(<B as ResponseBodies<O>>::pass)
+    }
+
+    /// Logs what a handler's calls about sessions came to. Where it passes on that one was refused, that is the answer.
+    #[cold]
+    fn account_for(&self, handle: &Handle, response: &Extensions) -> Option<Denial> {
+        let notes = handle.take_notes()?;
+        for reason in &notes.reports {
+            self.log(reason, None);
+        }
+        let denial = notes.denial(&self.grant)?;
+        if response.get::<SessionError>().is_some() {
+            return Some(denial);
+        }
+        self.log(denial.reason(), Some(&denial));
+        None
     }
 
     fn panicked<B, O>(&self, panic: Box<dyn Any + Send>) -> Response<<B as ResponseBodies<O>>::Body>

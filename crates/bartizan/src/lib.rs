@@ -25,7 +25,9 @@ mod headers;
 mod judge;
 mod layer;
 mod log;
+mod login;
 mod policy_file;
+mod session_error;
 mod session_handle;
 mod world;
 
@@ -43,8 +45,9 @@ pub use future::ResponseFuture;
 pub use layer::{BartizanLayer, BartizanService};
 pub use log::{DENIAL_TARGET, DenialEvent};
 pub use policy_file::{Faults, PolicyFile, PolicyFileError};
+pub use session_error::SessionError;
 #[cfg(feature = "axum")]
 pub use session_handle::Authenticated;
-pub use session_handle::{OptionalSession, Session, Sessions, SessionsUnavailable};
+pub use session_handle::{OptionalSession, Session, Sessions};
 pub use tower_layer::Layer;
 pub use world::{OsClock, OsEntropy};

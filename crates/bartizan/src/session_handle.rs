@@ -1,8 +1,8 @@
 //! Sessions for handlers: who is signed in, and signing in and out.
 
 use std::{
-    error::Error,
     fmt,
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -13,62 +13,64 @@ use bartizan_core::{
 use bartizan_store::Answers;
 use http::{HeaderMap, HeaderValue, header};
 
-use crate::{OsClock, OsEntropy};
+use crate::{
+    OsClock, OsEntropy,
+    login::put_off,
+    session_error::{Notes, SessionError},
+};
 
 /// Signs people in and out, from a handler of axum.
 ///
 /// What it does is done in the store when the call returns `Ok`; the cookie goes with the response, whatever that is.
 ///
+/// Whoever checks a password says so before and after, and `?` refuses where [too many logins have
+/// failed](crate::policy::LoginProtectionConfig):
+///
 #[cfg_attr(feature = "axum", doc = "```")]
 #[cfg_attr(not(feature = "axum"), doc = "```ignore")]
-/// use axum::{Form, http::StatusCode, response::Redirect};
-/// use bartizan::Sessions;
+/// use axum::{Form, http::StatusCode, response::{IntoResponse, Redirect, Response}};
+/// use bartizan::{SessionError, Sessions};
 ///
 /// # #[derive(serde::Deserialize)] struct Credentials { name: String, password: String }
 /// # async fn is_right(_: &Credentials) -> bool { true }
-/// async fn login(sessions: Sessions, Form(form): Form<Credentials>) -> Result<Redirect, StatusCode> {
+/// async fn login(sessions: Sessions, Form(form): Form<Credentials>) -> Result<Response, SessionError> {
+///     sessions.before_login(Some(&form.name)).await?;
 ///     if !is_right(&form).await {
-///         return Err(StatusCode::UNAUTHORIZED);
+///         sessions.login_failed(&form.name).await?;
+///         return Ok((StatusCode::UNAUTHORIZED, "Wrong name or password").into_response());
 ///     }
-///     sessions.login(&form.name, ["orders:read"]).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
-///     Ok(Redirect::to("/"))
+///     sessions.login(&form.name, ["orders:read"]).await?;
+///     Ok(Redirect::to("/").into_response())
 /// }
 ///
-/// async fn logout(sessions: Sessions) -> Result<Redirect, StatusCode> {
-///     sessions.logout().await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+/// async fn logout(sessions: Sessions) -> Result<Redirect, SessionError> {
+///     sessions.logout().await?;
 ///     Ok(Redirect::to("/"))
 /// }
 /// ```
 #[derive(Clone)]
 pub struct Sessions(pub(crate) Arc<Handle>);
 
-/// A session was neither begun nor ended: the store cannot be asked now. Answer with 503.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SessionsUnavailable;
-
-impl fmt::Display for SessionsUnavailable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the store cannot be asked about sessions now")
-    }
-}
-
-impl Error for SessionsUnavailable {}
-
 impl Sessions {
     /// Signs `subject` in: a session with a new id begins, and the one that the client had ends (session fixation).
+    ///
+    /// Where meanwhile too many logins to the account have failed that [`before_login`](Self::before_login) was told of, or
+    /// else to `subject`, no session begins. Where many have failed from elsewhere, it takes a while.
     pub async fn login(
         &self,
         subject: &str,
         scopes: impl IntoIterator<Item = impl Into<Box<str>>>,
-    ) -> Result<(), SessionsUnavailable> {
+    ) -> Result<(), SessionError> {
         let scopes = scopes.into_iter().map(Into::into).collect();
-        self.begin(subject, scopes).await
+        let delay = self.0.ask_once_more(subject).await?;
+        self.begin(subject, scopes).await?;
+        put_off(delay).await;
+        Ok(())
     }
 
     /// Gives the session that there is a new id, as for a change of privileges; its times begin anew. Does nothing where
     /// nobody is signed in.
-    pub async fn rotate(&self) -> Result<(), SessionsUnavailable> {
+    pub async fn rotate(&self) -> Result<(), SessionError> {
         match self.current().await? {
             Some(session) => self.begin(&session.0.subject, session.0.scopes).await,
             None => Ok(()),
@@ -76,7 +78,7 @@ impl Sessions {
     }
 
     /// Ends the client's session and takes its cookie.
-    pub async fn logout(&self) -> Result<(), SessionsUnavailable> {
+    pub async fn logout(&self) -> Result<(), SessionError> {
         if let Some(key) = self.0.presented() {
             self.0.end(Ending::One(key)).await?;
         }
@@ -85,7 +87,7 @@ impl Sessions {
     }
 
     /// Ends all sessions of whoever is signed in, this one among them.
-    pub async fn logout_everywhere(&self) -> Result<(), SessionsUnavailable> {
+    pub async fn logout_everywhere(&self) -> Result<(), SessionError> {
         if let Some(session) = self.current().await? {
             self.0.end(Ending::AllOf { subject: session.0.subject, except: None }).await?;
         }
@@ -94,7 +96,7 @@ impl Sessions {
     }
 
     /// Ends all other sessions of whoever is signed in.
-    pub async fn logout_others(&self) -> Result<(), SessionsUnavailable> {
+    pub async fn logout_others(&self) -> Result<(), SessionError> {
         if let Some(session) = self.current().await? {
             let except = self.0.presented();
             self.0.end(Ending::AllOf { subject: session.0.subject, except }).await?;
@@ -103,26 +105,26 @@ impl Sessions {
     }
 
     /// Who is signed in, also on a route that requires nothing; there the store is asked now.
-    pub async fn current(&self) -> Result<Option<Session>, SessionsUnavailable> {
+    pub async fn current(&self) -> Result<Option<Session>, SessionError> {
         self.0.current().await
     }
 
-    async fn begin(&self, subject: &str, scopes: Vec<Box<str>>) -> Result<(), SessionsUnavailable> {
+    async fn begin(&self, subject: &str, scopes: Vec<Box<str>>) -> Result<(), SessionError> {
         let handle = &self.0;
         let begun = handle.engine.begin_session(subject, scopes, handle.presented(), OsClock, OsEntropy);
-        let begun = begun.ok_or(SessionsUnavailable)?;
-        let Query::Begin(new) = &begun.query else { return Err(SessionsUnavailable) };
+        let Some(begun) = begun else { return Err(handle.unavailable()) };
+        let Query::Begin(new) = &begun.query else { return Err(handle.unavailable()) };
         let key = new.key;
         match handle.store.answer(begun.query).await {
             Answer::Done => {
                 handle.outbox().set(Outbox {
                     presented: Some(key),
                     cookie: Some(begun.cookie),
-                    signed_out: false,
+                    ..Outbox::default()
                 });
                 Ok(())
             }
-            _ => Err(SessionsUnavailable),
+            _ => Err(handle.unavailable()),
         }
     }
 }
@@ -162,8 +164,9 @@ pub struct OptionalSession(pub Option<Session>);
 
 /// What a request's handler and its response share about sessions.
 pub(crate) struct Handle {
-    engine: Engine,
-    store: Arc<dyn Answers>,
+    pub(crate) engine: Engine,
+    pub(crate) store: Arc<dyn Answers>,
+    pub(crate) client_ip: Option<IpAddr>,
     /// Who was verified on the way in.
     verified: Option<Principal>,
     outbox: Mutex<Outbox>,
@@ -178,11 +181,15 @@ pub(crate) struct Outbox {
     cookie: Option<Box<str>>,
     /// The session is over.
     signed_out: bool,
+    /// Which account a login is about that has begun.
+    pub(crate) account: Option<Box<str>>,
+    /// What the log, and the client, are to be told besides.
+    pub(crate) notes: Option<Box<Notes>>,
 }
 
 impl Outbox {
     fn set(&mut self, other: Self) {
-        *self = other;
+        *self = Self { notes: self.notes.take(), ..other };
     }
 }
 
@@ -200,12 +207,13 @@ impl Handle {
         Arc::new(Self {
             engine: engine.clone(),
             store: Arc::clone(store),
+            client_ip: grant.client_ip(),
             verified: grant.session().and(grant.principal().cloned()),
             outbox: Mutex::new(Outbox { presented, ..Outbox::default() }),
         })
     }
 
-    fn outbox(&self) -> std::sync::MutexGuard<'_, Outbox> {
+    pub(crate) fn outbox(&self) -> std::sync::MutexGuard<'_, Outbox> {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -213,18 +221,18 @@ impl Handle {
         self.outbox().presented
     }
 
-    async fn end(&self, ending: Ending) -> Result<(), SessionsUnavailable> {
+    async fn end(&self, ending: Ending) -> Result<(), SessionError> {
         match self.store.answer(Query::End(ending)).await {
             Answer::Done => Ok(()),
-            _ => Err(SessionsUnavailable),
+            _ => Err(self.unavailable()),
         }
     }
 
     fn sign_out(&self) {
-        self.outbox().set(Outbox { presented: None, cookie: None, signed_out: true });
+        self.outbox().set(Outbox { signed_out: true, ..Outbox::default() });
     }
 
-    async fn current(&self) -> Result<Option<Session>, SessionsUnavailable> {
+    async fn current(&self) -> Result<Option<Session>, SessionError> {
         if let Some(principal) = &self.verified {
             return Ok(Some(Session(principal.clone())));
         }
@@ -237,14 +245,14 @@ impl Handle {
                 scopes: record.scopes,
             }))),
             Answer::Session(_) | Answer::Unknown => Ok(None),
-            _ => Err(SessionsUnavailable),
+            _ => Err(self.unavailable()),
         }
     }
 
-    /// Whether the handler began or ended a session.
+    /// Whether the handler began or ended a session, or could not.
     pub(crate) fn has_mail(&self) -> bool {
         let outbox = self.outbox();
-        outbox.cookie.is_some() || outbox.signed_out
+        outbox.cookie.is_some() || outbox.signed_out || outbox.notes.is_some()
     }
 
     /// Gives the response what the handler did.
@@ -273,7 +281,7 @@ mod axum_extractors {
     use bartizan_core::{DenialCode, Principal, Reason};
     use http::{StatusCode, request::Parts};
 
-    use super::{OptionalSession, Session, Sessions, SessionsUnavailable};
+    use super::{OptionalSession, Session, Sessions};
     use crate::{OsEntropy, headers};
 
     /// No layer of a policy with `[session]` saw the request.
@@ -316,7 +324,7 @@ mod axum_extractors {
             match sessions.current().await {
                 Ok(Some(session)) => Ok(session),
                 Ok(None) => Err(sessions.refusal(DenialCode::AuthRequired)),
-                Err(SessionsUnavailable) => Err(sessions.refusal(DenialCode::StoreUnavailable)),
+                Err(error) => Err(error.into_response()),
             }
         }
     }
@@ -326,15 +334,7 @@ mod axum_extractors {
 
         async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
             let sessions = sessions(parts).ok_or_else(misplaced)?;
-            let current = sessions.current().await;
-            current.map(Self).map_err(|SessionsUnavailable| sessions.refusal(DenialCode::StoreUnavailable))
-        }
-    }
-
-    impl IntoResponse for SessionsUnavailable {
-        fn into_response(self) -> Response {
-            tracing::error!("{self}");
-            (StatusCode::SERVICE_UNAVAILABLE, [(http::header::RETRY_AFTER, "5")]).into_response()
+            sessions.current().await.map(Self).map_err(IntoResponse::into_response)
         }
     }
 

@@ -8,7 +8,7 @@ use std::{
 
 use axum::{Router, body::Body, routing::get};
 use bartizan::{
-    BartizanLayer, DENIAL_TARGET, Deployment, Engine, PeerAddr, Scheme,
+    BartizanLayer, DENIAL_TARGET, Deployment, Engine, PeerAddr, Scheme, SessionError, Sessions,
     policy::{Mode, Policy},
 };
 use http::Request;
@@ -106,4 +106,54 @@ async fn a_panic_is_logged_without_its_text() {
 #[tokio::test]
 async fn what_passes_is_not_logged() {
     assert_eq!(logged(|_| {}, Request::get("/transfer")).await, (200, vec![]));
+}
+
+#[tokio::test]
+async fn a_login_that_is_refused_is_a_line_with_the_limit_and_one_that_would_be_too() {
+    for (mode, statuses, level) in
+        [(Mode::Enforce, [401, 429, 429], Level::WARN), (Mode::Report, [401, 401, 401], Level::INFO)]
+    {
+        let mut policy = Policy::default();
+        policy.origin.public = vec!["https://api.example.com".into()];
+        policy.default.require =
+            Some(bartizan::policy::RequireConfig::One(bartizan::policy::CredentialKind::Nothing));
+        let session = policy.session.get_or_insert_default();
+        session.login_protection.mode = Some(mode);
+        session.login_protection.account = Some(bartizan::policy::LimitConfig {
+            limit: 1,
+            per: bartizan::policy::Duration(std::time::Duration::from_mins(1)),
+            burst: None,
+        });
+        let engine = Engine::build(&policy, &Deployment::default()).unwrap();
+        let passes_on = |sessions: Sessions| async move {
+            sessions.login_failed("alice").await?;
+            Ok::<_, SessionError>(http::StatusCode::UNAUTHORIZED)
+        };
+        let swallows = |sessions: Sessions| async move {
+            match sessions.login_failed("alice").await {
+                Ok(()) => http::StatusCode::UNAUTHORIZED,
+                Err(_) => http::StatusCode::TOO_MANY_REQUESTS,
+            }
+        };
+        let router = Router::new()
+            .route("/login", axum::routing::post(passes_on))
+            .route("/own", axum::routing::post(swallows));
+        let app = BartizanLayer::new(engine).scheme(Scheme::Https).layer(router);
+        let lines = Lines::default();
+        let guard = tracing_subscriber::registry().with(lines.clone()).set_default();
+        for (path, status) in ["/login", "/login", "/own"].into_iter().zip(statuses) {
+            let mut request: Request<Body> =
+                Request::post(path).header("host", "api.example.com").body(Body::empty()).unwrap();
+            request.extensions_mut().insert(PeerAddr("203.0.113.9:4000".parse().unwrap()));
+            assert_eq!(app.clone().oneshot(request).await.unwrap().status(), status, "{mode:?} {path}");
+        }
+        drop(guard);
+        let lines = lines.0.lock().unwrap().clone();
+        assert_eq!(lines.len(), 2, "{mode:?}: {lines:?}");
+        for ((found, fields), path) in lines.iter().zip(["/login", "/own"]) {
+            assert_eq!((*found, &*fields["path"]), (level, path), "{mode:?}");
+            assert_eq!(fields["code"], "\"rate.limited\"", "{mode:?}");
+            assert_eq!(fields["value"], "\"session.login_protection.account\"", "{mode:?}");
+        }
+    }
 }

@@ -293,7 +293,7 @@ impl Edited {
         Self {
             headers: finished.chain(computed).collect(),
             refused: edits.replacement().map(|denial| Refusal::from(denial.reason())),
-            would_refuse: edits.report().map(Refusal::from),
+            would_refuse: edits.reports().first().map(Refusal::from),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A request being judged: the controls in their order, and the questions in between.
 
 use alloc::{borrow::Cow, boxed::Box, format, vec::Vec};
-use core::net::IpAddr;
+use core::{net::IpAddr, time::Duration};
 
 use super::{Engine, Handoff, csrf_token};
 use crate::{
@@ -31,7 +31,7 @@ pub struct Evaluation<'e, 'r, H, E, T> {
     pub(super) token: Option<Box<csrf_token::Needed>>,
     /// `cross_site = "anonymous"`: the request comes in without identity.
     pub(super) is_anonymous: bool,
-    handoff: Option<HandoffRoute>,
+    pub(super) handoff: Option<HandoffRoute>,
     stage: Stage,
     /// The answer to what was asked, where it has come.
     pub(super) given: Option<Answer>,
@@ -46,6 +46,10 @@ enum Stage {
     Address,
     /// What came of counting it.
     AddressCounted,
+    /// Whether to ask how many logins have failed.
+    Login,
+    /// What came of asking that.
+    LoginAsked,
     /// Whether to ask about a credential.
     Credential,
     /// Whose the credential of this kind is that was asked about.
@@ -69,6 +73,8 @@ enum Stage {
 /// Why judging stopped before the end.
 pub(super) enum Stop {
     Refused(Reason),
+    /// And the client is told when to come again.
+    RefusedUntil(Reason, Duration),
     Answered(crate::Reply),
 }
 
@@ -160,6 +166,12 @@ where
                     Stop::Refused(reason) => {
                         Decision::Deny(self.engine.deny(reason, &self.context, &mut self.entropy))
                     }
+                    Stop::RefusedUntil(reason, retry_after) => Decision::Deny(self.engine.deny_until(
+                        reason,
+                        retry_after,
+                        &self.context,
+                        &mut self.entropy,
+                    )),
                 })
             }
         }
@@ -177,13 +189,26 @@ where
         }
         if self.stage == Stage::Address {
             let query = self.count(Whom::Address);
-            self.stage = if query.is_some() { Stage::AddressCounted } else { Stage::Credential };
+            self.stage = if query.is_some() { Stage::AddressCounted } else { Stage::Login };
             if let Some(query) = query {
                 return Ok(Some(Step::Need(query)));
             }
         }
         if self.stage == Stage::AddressCounted {
             self.judge_count(Whom::Address)?;
+            self.stage = Stage::Login;
+        }
+        if self.stage == Stage::Login {
+            let query = self.ask_about_logins();
+            self.stage = if query.is_some() { Stage::LoginAsked } else { Stage::Credential };
+            if let Some(query) = query {
+                return Ok(Some(Step::Need(query)));
+            }
+        }
+        if self.stage == Stage::LoginAsked {
+            if let Some(query) = self.judge_logins()? {
+                return Ok(Some(Step::Need(query)));
+            }
             self.stage = Stage::Credential;
         }
         if self.stage == Stage::Credential {
@@ -248,6 +273,7 @@ where
     pub fn supply(&mut self, answer: Answer) {
         match self.stage {
             Stage::AddressCounted
+            | Stage::LoginAsked
             | Stage::Answer(..)
             | Stage::FailureCharged
             | Stage::PrincipalCounted(_)

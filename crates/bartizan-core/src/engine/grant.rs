@@ -1,13 +1,11 @@
 //! A request that may go on: what goes with it, and what is taken from it.
 
-use alloc::{boxed::Box, format};
+use alloc::boxed::Box;
 use core::{net::IpAddr, time::Duration};
 
 use super::{Engine, handoff::Handoff};
 use crate::{
-    CookieEdit, Denial, Entropy, Grant, Principal, Reason, ResponseHeader, Scheme,
-    controls::rate_limit,
-    cookie,
+    CookieEdit, Denial, Entropy, Grant, Principal, Reason, Scheme, cookie,
     facts::CSRF_TOKEN,
     forwarding::{is_stripped, same_name},
     session::SessionKey,
@@ -99,10 +97,7 @@ impl Grant {
 
     /// The same where the client is told when to come again: [too many logins have failed](crate::login::LoginGuard).
     pub fn fail_until(&self, reason: Reason, retry_after: Duration, entropy: impl Entropy) -> Denial {
-        let mut denial = self.fail(reason, entropy);
-        let seconds = rate_limit::seconds(retry_after).max(1);
-        denial.reply.compute(ResponseHeader::RetryAfter, format!("{seconds}").into_bytes().into());
-        denial
+        self.engine.deny_until(reason, retry_after, &self.context, entropy)
     }
 }
 

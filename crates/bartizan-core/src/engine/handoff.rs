@@ -13,7 +13,7 @@ use crate::{
     Answer, DenialCode, Entropy, Grant, Query, Reason, ResponseEdits, ResponseHeader, Timestamp,
     controls::session::HandoffRoute,
     decision::Nonce,
-    response::{Pending, Then},
+    response::{Next, Pending, Then},
     session::{Ending, SessionKey},
 };
 
@@ -45,6 +45,11 @@ impl HandoffHeader {
             _ => None,
         }
     }
+}
+
+/// Whether a header of this name hands something off, in any case: in a trailer it does nothing, and belongs into the log.
+pub fn is_handoff(name: &[u8]) -> bool {
+    HandoffHeader::identify(name).is_some()
 }
 
 /// What an upstream handed off.
@@ -92,9 +97,12 @@ impl Handoff {
             HandoffHeader::Login => {
                 login(rest).ok_or("a login that is not `subject` or `subject; scope=\"...\"`")
             }
-            HandoffHeader::LoginFailed => name(rest)
-                .map(|account| Handed::LoginFailed { account })
-                .ok_or("a failed login without an account, or with one that is no name"),
+            // Whatever somebody typed for a name, and however the upstream writes it: what is not counted can be tried
+            // for ever.
+            HandoffHeader::LoginFailed => {
+                let account = percent_decode(rest).decode_utf8_lossy();
+                Ok(Handed::LoginFailed { account: account.into() })
+            }
             HandoffHeader::Logout if !self.route.logout => Err("not a route of session.handoff.logout"),
             HandoffHeader::Logout if !succeeded => Err("a logout with a status that is neither 2xx nor 3xx"),
             HandoffHeader::Logout => match rest {
@@ -124,7 +132,13 @@ impl Grant {
         match handoff.judge(headers, status)? {
             Handed::Login { subject, scopes } => {
                 let begun = sessions.begin(&subject, scopes, handoff.presented, now, entropy);
-                ask(begun.query, Then::SetCookie(begun.cookie));
+                match self.engine.login_guard() {
+                    Some(guard) => {
+                        let turn = Box::new(guard.before(Some(&subject), self.client_ip(), now));
+                        self.go_on_with_login(turn, Next::Begin(begun), edits, entropy);
+                    }
+                    None => ask(begun.query, Then::SetCookie(begun.cookie)),
+                }
             }
             Handed::Logout(which) => {
                 let everywhere = |except| {
@@ -138,20 +152,62 @@ impl Grant {
                     (Logout::Others, key) => ask(Query::End(everywhere(key)?), Then::Nothing),
                 }
             }
-            Handed::LoginFailed { account } => edits.seldom().login_failed = Some(account),
+            Handed::LoginFailed { account } => self.ask_failed(&account, now, entropy, edits),
         }
+        self.close_until_answered(edits, entropy);
         Ok(())
+    }
+
+    /// Counts the login that an upstream says has failed, where something else takes the place of its response: nobody may
+    /// try uncounted by asking in a way that is refused only then.
+    pub(super) fn count_failure(
+        &self,
+        headers: &[(HandoffHeader, &[u8])],
+        status: u16,
+        now: Timestamp,
+        entropy: &mut impl Entropy,
+        edits: &mut ResponseEdits,
+    ) {
+        let handed = self.handoff().map(|handoff| handoff.judge(headers, status));
+        if let Some(Ok(Handed::LoginFailed { account })) = handed {
+            self.ask_failed(&account, now, entropy, edits);
+            self.close_until_answered(edits, entropy);
+        }
+    }
+
+    fn ask_failed(
+        &self,
+        account: &str,
+        now: Timestamp,
+        entropy: &mut impl Entropy,
+        edits: &mut ResponseEdits,
+    ) {
+        if let Some(guard) = self.engine.login_guard() {
+            let turn = Box::new(guard.failed(account, self.client_ip(), now));
+            self.go_on_with_login(turn, Next::Respond, edits, entropy);
+        }
+    }
+
+    /// Where something is to be asked, nothing of the response gets out before it is answered.
+    fn close_until_answered(&self, edits: &mut ResponseEdits, entropy: &mut impl Entropy) {
+        let seldom = edits.seldom();
+        if seldom.pending.is_some() {
+            seldom.unanswered = Some(self.fail(Reason::new(DenialCode::StoreUnavailable), entropy));
+        }
     }
 
     /// Answers the question of a response. What could not be done is not told as done: the client gets 503.
     pub fn supply(&self, edits: &mut ResponseEdits, answer: &Answer, mut entropy: impl Entropy) {
         let Some(pending) = edits.seldom.as_mut().and_then(|seldom| seldom.pending.take()) else { return };
-        if !matches!(answer, Answer::Done) {
-            let reason = Reason::new(DenialCode::StoreUnavailable);
-            edits.seldom().replacement = Some(self.engine.deny(reason, &self.context, &mut entropy));
-            return;
-        }
         match pending.then {
+            Then::Judge(mut turn, next) => {
+                turn.supply(answer);
+                self.go_on_with_login(turn, next, edits, &mut entropy);
+            }
+            _ if !matches!(answer, Answer::Done) => {
+                let reason = Reason::new(DenialCode::StoreUnavailable);
+                edits.seldom().replacement = Some(self.engine.deny(reason, &self.context, &mut entropy));
+            }
             Then::Nothing => {}
             Then::SetCookie(cookie) => edits.set_cookies.push(cookie.into_boxed_bytes()),
             Then::SignedOut => {
@@ -160,6 +216,10 @@ impl Grant {
                 // Not `cookies` or `cache`: they reach beyond this host.
                 edits.computed.push((ResponseHeader::ClearSiteData, b"\"storage\"".as_slice().into()));
             }
+        }
+        let seldom = edits.seldom();
+        if seldom.pending.is_none() {
+            seldom.unanswered = None;
         }
     }
 }
@@ -284,7 +344,9 @@ mod tests {
             (true, true, "bartizan-login", " alice".into(), 200, false),
             (true, false, "bartizan-login-failed", format!("{NONCE} alice"), 401, true),
             (false, true, "bartizan-login-failed", format!("{NONCE} alice"), 401, false),
-            (true, false, "bartizan-login-failed", NONCE.into(), 401, false),
+            (true, false, "bartizan-login-failed", NONCE.into(), 401, true),
+            (true, false, "bartizan-login-failed", "alice".into(), 401, false),
+            (true, false, "bartizan-login-failed", "AAAAAAAAAAAAAAAAAAAAAA alice".into(), 401, false),
             (false, true, "bartizan-logout", format!("{NONCE} current"), 200, true),
             (false, true, "bartizan-logout", format!("{NONCE} all"), 303, true),
             (false, true, "bartizan-logout", format!("{NONCE} others"), 204, true),
@@ -294,6 +356,22 @@ mod tests {
         ] {
             let found = judge(login, logout, header, &value, status);
             assert_eq!(found.is_ok(), accepted, "{login} {logout} {header}: {value} {status}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_failed_login_counts_however_the_account_is_written() {
+        for (value, expected) in [
+            ("alice", "alice"),
+            ("%C3%A4nne", "änne"),
+            ("alice smith", "alice smith"),
+            ("alice%0A", "alice\n"),
+            ("%ff%", "\u{fffd}%"),
+            ("", ""),
+            (&"a".repeat(300), &"a".repeat(300)),
+        ] {
+            let found = judge(true, false, "Bartizan-Login-Failed", &format!("{NONCE} {value}"), 401);
+            assert_eq!(found, Ok(Handed::LoginFailed { account: expected.into() }), "{value}");
         }
     }
 

@@ -7,16 +7,19 @@ mod grant;
 mod handoff;
 mod head_controls;
 mod limits;
+mod login;
 mod own_cookies;
 mod respond;
 mod store;
 
-use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, format, sync::Arc, vec::Vec};
+use core::time::Duration;
 
 pub(crate) use csrf_token::Client;
 pub use evaluation::Evaluation;
 pub use grant::RequestEdits;
 pub(crate) use handoff::Handoff;
+pub use handoff::is_handoff;
 
 use csrf_token::TokenRules;
 pub(crate) use own_cookies::OwnCookies;
@@ -29,7 +32,7 @@ use crate::{
         csrf::Csrf,
         firewall::Firewall,
         host::Hosts,
-        rate_limit::Limits,
+        rate_limit::{self, Limits},
         requirement::{Configured, Requirement},
         session::{BegunSession, Sessions},
     },
@@ -350,6 +353,20 @@ impl Engine {
     fn route(&self, method: &[u8], matches: impl Fn(&Pattern) -> bool) -> u16 {
         let place = self.0.routes.iter().position(|route| route.covers_method(method) && matches(route));
         place.and_then(|place| u16::try_from(place + 1).ok()).unwrap_or(0)
+    }
+
+    /// Finishes a refusal that tells the client when to come again.
+    fn deny_until(
+        &self,
+        reason: Reason,
+        retry_after: Duration,
+        context: &Context,
+        entropy: impl Entropy,
+    ) -> Denial {
+        let mut denial = self.deny(reason, context, entropy);
+        let seconds = rate_limit::seconds(retry_after).max(1);
+        denial.reply.compute(ResponseHeader::RetryAfter, format!("{seconds}").into_bytes().into());
+        denial
     }
 
     /// Finishes a refusal.

@@ -60,8 +60,8 @@ const SHARING: HeaderSet = HeaderSet::of(&[
 impl Grant {
     /// Judges the handler's response: what is removed, added, hardened, or sent in its place.
     ///
-    /// Where a session begins or ends with it, there is a [question](ResponseEdits::take_query) for the store before
-    /// the edits are whole; [`supply`](Self::supply) its answer.
+    /// Where a session begins or ends with it, or a login has failed, there are [questions](ResponseEdits::take_query) for
+    /// the store before the edits are whole; [`supply`](Self::supply) their answers.
     pub fn respond<'h, H>(
         &self,
         head: ResponseHead<H>,
@@ -76,6 +76,9 @@ impl Grant {
         let mut edits = ResponseEdits::default();
         if let Some(denial) = self.judge(&seen, status, &mut edits, &mut entropy) {
             edits.seldom().replacement = Some(denial);
+            if !seen.handoff.is_empty() {
+                self.count_failure(&seen.handoff, status, clock.now(), &mut entropy, &mut edits);
+            }
             return edits;
         }
         let rules = self.engine.rules(self.context.route);
@@ -109,7 +112,7 @@ impl Grant {
         if !seen.handoff.is_empty()
             && let Err(why) = self.hand_off(&seen.handoff, status, clock.now(), &mut entropy, &mut edits)
         {
-            edits.seldom().report = Some(Reason::with_value(DenialCode::HandoffRefused, why.as_bytes()));
+            edits.seldom().reports.push(Reason::with_value(DenialCode::HandoffRefused, why.as_bytes()));
         }
         edits
     }
@@ -199,7 +202,7 @@ impl Grant {
                     entropy,
                 ));
             }
-            edits.seldom().report = Some(Reason::new(code));
+            edits.seldom().reports.push(Reason::new(code));
         }
         // JSON is what an API says on purpose; anything else with a 5xx is a traceback or a server's own page.
         let is_error_text = status >= 500 && !seen.is_json;

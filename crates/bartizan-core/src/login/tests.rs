@@ -1,7 +1,7 @@
 //! Attacks on logins, on a driven clock.
 
 use super::*;
-use crate::limit;
+use crate::{DenialCode, Reason, limit};
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
 /// A guard, and the buckets that answer it.
@@ -34,13 +34,13 @@ impl World {
     }
 
     fn before(&mut self, account: Option<&str>, address: &str) -> Outcome {
-        let questions = self.guard.before(account, address.parse().ok(), self.now);
-        self.ask(questions)
+        let turn = self.guard.before(account, address.parse().ok(), self.now);
+        self.ask(turn)
     }
 
     fn failed(&mut self, account: &str, address: &str) -> Outcome {
-        let questions = self.guard.failed(account, address.parse().ok(), self.now);
-        self.ask(questions)
+        let turn = self.guard.failed(account, address.parse().ok(), self.now);
+        self.ask(turn)
     }
 
     /// An attempt with a wrong password: what was answered, and whether the password was looked at.
@@ -51,16 +51,15 @@ impl World {
         }
     }
 
-    fn ask(&mut self, questions: impl Iterator<Item = LoginQuestion>) -> Outcome {
-        let mut verdict = LoginVerdict::Allowed { delay: Duration::ZERO };
-        for question in questions {
-            let Query::Take { key, quota, cost, now, .. } = question.query else { panic!() };
+    fn ask(&mut self, mut turn: LoginTurn) -> Outcome {
+        while let Some(query) = turn.ask() {
+            let Query::Take { key, quota, cost, now, .. } = query else { panic!() };
             let tat = self.buckets.entry(key).or_default();
             let (taken, kept) = limit::take(*tat, now, quota, cost);
             *tat = kept;
-            verdict = verdict.and(question.judge(&Answer::Taken(taken)));
+            turn.supply(&Answer::Taken(taken));
         }
-        match verdict {
+        match turn.verdict() {
             LoginVerdict::Allowed { delay } => Allowed(delay.as_millis()),
             LoginVerdict::Reported { retry_after } => Reported(retry_after.as_secs()),
             LoginVerdict::Refused { retry_after } => Refused(retry_after.as_secs()),
@@ -187,12 +186,44 @@ fn who_counts_and_does_not_answer_closes_the_door_where_it_is_enforced() {
         (Mode::Report, LoginVerdict::Allowed { delay: Duration::ZERO }),
     ] {
         let world = World::new(LoginProtectionConfig::default(), mode);
-        let verdicts: Vec<LoginVerdict> = world
-            .guard
-            .before(Some("alice"), HERE.parse().ok(), world.now)
-            .map(|question| question.judge(&Answer::Unavailable))
-            .collect();
-        assert_eq!(verdicts, [expected; 3]);
+        // The last question is not even asked.
+        for answered in 0..3 {
+            let mut turn = world.guard.before(Some("alice"), HERE.parse().ok(), world.now);
+            for _ in 0..answered {
+                let Some(Query::Take { quota, cost, now, .. }) = turn.ask() else { panic!() };
+                turn.supply(&Answer::Taken(limit::take(0, now, quota, cost).0));
+            }
+            assert_eq!(turn.verdict(), expected, "{answered}");
+            while turn.ask().is_some() {
+                turn.supply(&Answer::Unavailable);
+            }
+            assert_eq!(turn.verdict(), expected, "{answered}");
+            assert_eq!(turn.reason().code() == DenialCode::StoreUnavailable, mode == Mode::Enforce);
+        }
+    }
+}
+
+#[test]
+fn the_reason_names_the_limit_that_decided() {
+    let answer = |remaining, seconds| {
+        let retry_after = Duration::from_secs(seconds);
+        Answer::Taken(Taken { allowed: remaining > 0, remaining, retry_after, reset_after: retry_after })
+    };
+    for (address, pair, expected) in [
+        (answer(0, 900), answer(5, 0), "address"),
+        (answer(20, 0), answer(0, 900), "account"),
+        (answer(0, 900), answer(0, 730), "address"),
+        (answer(0, 860), answer(0, 900), "account"),
+    ] {
+        let world = world();
+        let mut turn = world.guard.before(Some("alice"), HERE.parse().ok(), world.now);
+        for answer in [&address, &pair, &answer(13, 0)] {
+            assert!(turn.ask().is_some());
+            turn.supply(answer);
+        }
+        assert!(matches!(turn.verdict(), LoginVerdict::Refused { .. }), "{expected}: {:?}", turn.verdict());
+        let key = format!("session.login_protection.{expected}");
+        assert_eq!(turn.reason(), Reason::with_value(DenialCode::RateLimited, key.as_bytes()));
     }
 }
 

@@ -5,6 +5,7 @@ mod credentials;
 mod facts;
 mod failures;
 mod limits;
+mod logins;
 mod server;
 mod sessions;
 mod surfaces;

@@ -8,7 +8,7 @@ use axum::{
     routing::{get, post},
 };
 use bartizan::{
-    BartizanLayer, OptionalSession, Scheme, Session, Sessions, SessionsUnavailable, Store, session::Ending,
+    BartizanLayer, OptionalSession, Scheme, Session, SessionError, Sessions, Store, session::Ending,
 };
 use bartizan_store::{MemoryLimits, MemoryStore};
 
@@ -24,11 +24,11 @@ match = '* /open/**'
 require = 'nothing'
 ";
 
-async fn login(sessions: Sessions, Path(name): Path<String>) -> Result<&'static str, SessionsUnavailable> {
+async fn login(sessions: Sessions, Path(name): Path<String>) -> Result<&'static str, SessionError> {
     sessions.login(&name, ["read"]).await.map(|()| "in")
 }
 
-async fn logout(sessions: Sessions, Path(which): Path<String>) -> Result<&'static str, SessionsUnavailable> {
+async fn logout(sessions: Sessions, Path(which): Path<String>) -> Result<&'static str, SessionError> {
     match &*which {
         "here" => sessions.logout().await,
         "others" => sessions.logout_others().await,
@@ -171,6 +171,10 @@ async fn without_a_store_nobody_signs_in_and_the_reason_is_kept_from_the_client(
     let server = Server::start(layer, router()).await;
     let response = server.request("POST /open/login/alice\nSec-Fetch-Site: same-origin").await;
     assert_eq!((response.status, response.header("set-cookie")), (503, None));
+    assert_eq!(
+        (response.code().as_deref(), response.header("retry-after")),
+        (Some("store.unavailable"), Some("5"))
+    );
     let some = "Cookie: __Host-session=some";
     assert_eq!(get_with(&server, "/profile", some).await, (503, "store.unavailable".into()));
     assert_eq!(get_with(&server, "/open/profile", some).await, (503, "store.unavailable".into()));
