@@ -7,6 +7,7 @@ use std::{
 
 use bartizan_core::{
     Deployment, Engine,
+    keys::Keys,
     policy::{Diagnostic, PolicyInput, load_and_build},
 };
 use thiserror::Error;
@@ -33,18 +34,27 @@ const OVERRIDE: &str = "BARTIZAN__";
 pub struct PolicyFile {
     path: PathBuf,
     profile: Option<String>,
+    keys: Option<Keys>,
 }
 
 impl PolicyFile {
     /// The file at `path`.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), profile: None }
+        Self { path: path.into(), profile: None, keys: None }
     }
 
     /// Chooses a profile by name, whatever the environment says.
     #[must_use]
     pub fn profile(mut self, name: impl Into<String>) -> Self {
         self.profile = Some(name.into());
+        self
+    }
+
+    /// The keys that CSRF tokens are made with and API keys are kept by: a policy with `[api_keys]` needs some. What
+    /// `[store] master_key` refers to is not read here.
+    #[must_use]
+    pub fn keys(mut self, keys: Keys) -> Self {
+        self.keys = Some(keys);
         self
     }
 
@@ -64,7 +74,7 @@ impl PolicyFile {
             ..PolicyInput::new(&name)
         };
         let development = profile.as_deref() == Some("development");
-        let deployment = Deployment { development, ..Deployment::default() };
+        let deployment = Deployment { development, keys: self.keys.clone(), ..Deployment::default() };
         match load_and_build(&input, |_| Ok(deployment)) {
             Ok((engine, _)) => Ok(engine),
             Err(faults) => Err(PolicyFileError::Faulty(Faults { path: self.path.clone(), faults })),
