@@ -3,6 +3,7 @@
 use bartizan_core::{
     Answer, Decision, Deployment, Engine, Entropy, Form, Grant, HeaderPair, Reply, RequestHead,
     ResponseEdits, ResponseHead, Scheme, Step, Timestamp,
+    keys::Keys,
     policy::{PolicyInput, load_and_build},
 };
 
@@ -22,10 +23,17 @@ impl Entropy for Fixed {
 
 /// The engine of a policy that is known to be good.
 pub fn engine(text: &str) -> Engine {
-    match load_and_build(
-        &PolicyInput { text, ..PolicyInput::new("fuzz.toml") },
-        |_| Ok(Deployment::default()),
-    ) {
+    build(text, Deployment::default())
+}
+
+/// The same in a deployment with keys, which some policies need.
+pub fn engine_with_keys(text: &str) -> Engine {
+    let keys = Keys::new(&[b"the master key of the fuzz targets, which is no secret"]).ok();
+    build(text, Deployment { keys, ..Deployment::default() })
+}
+
+fn build(text: &str, deployment: Deployment) -> Engine {
+    match load_and_build(&PolicyInput { text, ..PolicyInput::new("fuzz.toml") }, |_| Ok(deployment)) {
         Ok((engine, _)) => engine,
         Err(errors) => panic!("the target's own policy is wrong: {errors:?}"),
     }

@@ -1,6 +1,6 @@
 //! API keys in the course of a request: what is compiled, what is asked, what the answer comes to.
 
-use alloc::{boxed::Box, format};
+use alloc::{boxed::Box, format, string::String};
 use core::time::Duration;
 
 use super::evaluation::{Evaluation, Stop};
@@ -93,7 +93,7 @@ where
             }
             None => {
                 let why = "the store that knows this credential cannot be asked";
-                (DenialCode::StoreUnavailable, "".into(), why)
+                (DenialCode::StoreUnavailable, String::new(), why)
             }
         };
         Err(self.refuse_key(code, &value, why))
@@ -133,7 +133,7 @@ pub(super) fn sunset(seldom: &Seldom) -> Option<(ResponseHeader, Box<[u8]>)> {
 
 #[cfg(test)]
 mod tests {
-    use alloc::{string::String, vec, vec::Vec};
+    use alloc::{vec, vec::Vec};
 
     use super::*;
     use crate::{
