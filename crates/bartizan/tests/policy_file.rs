@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use bartizan::{BartizanLayer, PolicyFile, PolicyFileError};
+use bartizan::{BartizanLayer, PolicyFile, PolicyFileError, keys::Keys};
 
 fn written(text: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -27,6 +27,18 @@ fn the_profile_is_chosen_by_name() {
     assert!(PolicyFile::new(&path).profile("production").load().is_ok());
     let unknown = PolicyFile::new(&path).profile("staging").load().unwrap_err();
     assert!(unknown.to_string().contains("staging"), "{unknown}");
+}
+
+#[test]
+fn api_keys_need_keys() {
+    let (_folder, path) = written(
+        "version = 1\norigin.public = ['http://localhost']\ndefault.require = 'api-key'\n[api_keys]\nprefix = 'acme'\n",
+    );
+    let error = PolicyFile::new(&path).load().unwrap_err().to_string();
+    assert!(error.contains("PolicyFile::keys") && error.contains("openssl rand -base64 48"), "{error}");
+    let keys = Keys::new(&[b"0123456789abcdef0123456789abcdef"]).unwrap();
+    let engine = PolicyFile::new(&path).keys(keys).load().unwrap();
+    assert_eq!(engine.api_keys().unwrap().prefix.as_str(), "acme");
 }
 
 #[test]
