@@ -12,7 +12,8 @@ use bartizan_core::{
     Timestamp, is_protected, policy::CredentialKind, session::SessionRecord,
 };
 use bartizan_fuzz::{
-    Fixed, Header, check_reply, decide, engine, is_header_name, is_header_value, respond, values,
+    Fixed, Header, check_reply, decide, engine, engine_with_keys, is_header_name, is_header_value, respond,
+    values,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -21,7 +22,7 @@ static ENGINES: LazyLock<[Engine; 4]> = LazyLock::new(|| {
         engine(
             "version = 1\n[origin]\npublic = [\"https://a.example.com\"]\ntrusted = [\"https://app.example.com\"]\n",
         ),
-        engine(
+        engine_with_keys(
             r#"
             version = 1
             [origin]

@@ -25,7 +25,7 @@ pub use issue::{
     ApiKeys, Grantor, Issued, NewKey, NotIssued, NotOne, NotRotated, Rotated, Rotation, sole_active,
 };
 pub use pepper::{PepperId, Peppers};
-pub use record::{ApiKeyError, ApiKeyRecord, Replaced, TOUCH_AFTER};
+pub use record::{ApiKeyError, ApiKeyRecord, Replaced, TOUCH_AFTER, UsedKey};
 
 /// What stands between prefix and id. There are no keys for tests, which would be `_test_`.
 const LIVE: &str = "_live_";

@@ -7,6 +7,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 
 use crate::{
     Engine, Entropy, Reason, Reply, Scheme, Timestamp,
+    api_key::{ApiKeyRecord, KeyId, UsedKey},
     controls::{cors::Sharing, rate_limit::Counts},
     engine::Handoff,
     keys::Keys,
@@ -98,8 +99,17 @@ pub enum Step {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Query {
-    /// Who presents this token or key? Answered by [`Answer::Principal`] or [`Answer::Unknown`].
+    /// Who presents this token? Answered by [`Answer::Principal`] or [`Answer::Unknown`].
     Principal(Credential),
+    /// What is kept of this API key? Answered by [`Answer::ApiKey`], whether it has ended or not, or
+    /// [`Answer::Unknown`] where there is none. A record that is [stale](ApiKeyRecord::is_stale) is touched in the same
+    /// step. Whether the client has the secret too is for the engine to find out.
+    ApiKey {
+        /// Which.
+        id: KeyId,
+        /// The time.
+        now: Timestamp,
+    },
     /// Which session is this? Answered by [`Answer::Session`], or [`Answer::Unknown`] where there is none that is alive.
     /// A session that is [stale](SessionRecord::is_stale) is touched in the same step.
     Session {
@@ -173,6 +183,8 @@ pub enum Answer {
     Principal(Principal),
     /// The session is alive, and this is what is known of it.
     Session(SessionRecord),
+    /// This is kept of the API key.
+    ApiKey(Box<ApiKeyRecord>),
     /// It was done.
     Done,
     /// Whether a one-time token was used for the first time.
@@ -251,6 +263,10 @@ pub(crate) struct Seldom {
     pub(crate) counts: Counts,
     /// What is being asked about the logins that have failed.
     pub(crate) logins: Option<Box<LoginTurn>>,
+    /// The refusal of a request that is still being charged for it.
+    pub(crate) refusal: Option<Reason>,
+    /// The API key that the request came with.
+    pub(crate) api_key: Option<UsedKey>,
     /// Whether the upstream may begin or end sessions, and with what.
     pub(crate) handoff: Option<Handoff>,
     /// Whose CSRF tokens a handler can have made.
@@ -323,8 +339,8 @@ pub struct Deployment {
     pub tls: bool,
     /// Whether the development profile was chosen: hints reach the client, http origins are allowed.
     pub development: bool,
-    /// The keys that [CSRF tokens](crate::csrf_token) are made with. Without any, none can be had, and what requires one
-    /// is refused.
+    /// The keys that [CSRF tokens](crate::csrf_token) are made with, and that [API keys](crate::api_key) are kept by.
+    /// Without any, no token can be had, and what requires one is refused; a policy with `[api_keys]` is an error.
     pub keys: Option<Keys>,
     /// The public keys that the surface signs assertions with, as a JWK set: answered at [`JWKS_PATH`].
     pub jwks: Option<Box<str>>,

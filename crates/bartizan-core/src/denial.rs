@@ -147,6 +147,12 @@ denial_codes! {
         Some("[[route]] require = \"nothing\"");
     /// The credential is not valid.
     AuthInvalid = "auth.invalid", 401, "requirement", "The credential is not valid.", None;
+    /// A text that claims to be an API key, and is not one: the form or the checksum is wrong. No store was asked.
+    ApiKeyMalformed = "api-key.malformed", 401, "requirement", "This is not an API key of this service.", None;
+    /// An API key that is not good: unknown, with a secret that is not its own, or revoked.
+    ApiKeyInvalid = "api-key.invalid", 401, "requirement", "The API key is not valid.", None;
+    /// An API key whose time, or whose grace after a rotation, is over.
+    ApiKeyExpired = "api-key.expired", 401, "requirement", "The API key has expired.", None;
     /// The principal lacks the scope that the route requires.
     AuthScope = "auth.scope", 403, "requirement", "This account may not use this resource.",
         Some("[[route]] require = { any = [...], scope = \"...\" }");

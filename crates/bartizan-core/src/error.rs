@@ -78,6 +78,12 @@ pub enum PolicyErrorKind {
     /// A path for CSRF tokens that is not a plain path.
     #[error("not a plain path such as `/csrf-token`")]
     InvalidTokenPath,
+    /// A prefix of API keys that is none.
+    #[error("not a prefix for keys: 2 to 16 lowercase letters and digits")]
+    InvalidKeyPrefix,
+    /// API keys, and no key that their secrets could be kept by.
+    #[error("API keys are kept by a key that is derived from the master key, and there is none here")]
+    ApiKeysWithoutKeys,
     /// A form field whose name a browser could write in more than one way.
     #[error("not a plain field name: up to 64 letters, digits, `_` and `-`")]
     InvalidFieldName,
@@ -162,6 +168,7 @@ impl PolicyErrorKind {
             Self::InvalidHealthPath => "policy.health",
             Self::InvalidTokenPath => "policy.token-path",
             Self::InvalidFieldName => "policy.field",
+            Self::InvalidKeyPrefix => "policy.api-keys",
             Self::Pattern(_) => "policy.route",
             Self::Csp(fault) => fault.error.code(),
             Self::Feature(error) => error.code(),
@@ -177,7 +184,7 @@ impl PolicyErrorKind {
             | Self::UnusedAuthority(..)
             | Self::PreviousKeysAlone => "policy.contradiction",
             Self::SecretLiteral => "policy.secret-literal",
-            Self::MasterKeyMissing(_) => "policy.master-key",
+            Self::MasterKeyMissing(_) | Self::ApiKeysWithoutKeys => "policy.master-key",
             Self::InvalidCookieName => "policy.cookie",
             Self::NoReportMode => "policy.mode",
         }
@@ -212,6 +219,9 @@ impl PolicyErrorKind {
             Self::NodeOfAnotherKind => "write the same scheme in each; the port may differ",
             Self::MasterKeyMissing(_) => {
                 "write `master_key = \"env://BARTIZAN_MASTER_KEY\"`, and give every node the same output of `openssl rand -base64 48`"
+            }
+            Self::ApiKeysWithoutKeys => {
+                "give the engine the output of `openssl rand -base64 48`, the same at every start: `Deployment::keys`, or `PolicyFile::keys`"
             }
             Self::PreviousKeysAlone => {
                 "write `master_key`, and keep the previous ones until what they made has ended"

@@ -227,7 +227,8 @@ impl<'r> Facts<'r> {
             6 if name == b"origin" => self.origin.add(value),
             7 if name == b"upgrade" => self.upgrade.add(value),
             9 if name == b"x-api-key" && names.api_keys => {
-                self.api_key = Some(value);
+                // Of two, one was slipped in: what then stands here is no key.
+                self.api_key = Some(if self.api_key.is_none() { value } else { b"" });
                 self.has_stripped = true;
             }
             10 if name == b"connection" => {

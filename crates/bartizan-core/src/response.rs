@@ -39,6 +39,7 @@ response_headers! {
     Vary = "vary";
     Allow = "allow";
     Server = "server";
+    Sunset = "sunset";
     Location = "location";
     RateLimit = "ratelimit";
     SetCookie = "set-cookie";
@@ -109,7 +110,7 @@ const BY_LENGTH: [&[ResponseHeader]; 37] = {
     let mut lists: [&[ResponseHeader]; 37] = [&[]; 37];
     lists[4] = &[H::Vary];
     lists[5] = &[H::Allow];
-    lists[6] = &[H::Server];
+    lists[6] = &[H::Server, H::Sunset];
     lists[8] = &[H::Location];
     lists[9] = &[H::RateLimit];
     lists[10] = &[H::SetCookie];

@@ -144,6 +144,8 @@ fn decide(policy: &str, (fence, request): &Block<'_>) -> String {
             Step::Done(Decision::Deny(denial)) => return denial.reason().code().to_string(),
             // Whatever token it is, it was used before.
             Step::Need(Query::Consume { .. }) => evaluation.supply(Answer::Fresh(false)),
+            // Whatever key it is, nobody knows it.
+            Step::Need(Query::ApiKey { .. }) => evaluation.supply(Answer::Unknown),
             Step::Need(_) => evaluation.supply(Answer::Unavailable),
             Step::NeedForm { .. } => evaluation.supply_form(Form::default()),
         }

@@ -37,7 +37,7 @@ mod world;
 
 pub use bartizan_core::{
     Answer, Credential, Decision, Denial, DenialCode, Deployment, Engine, Grant, PolicyError, Principal,
-    Query, Reason, RequestId, Scheme, Warning, keys, limit, policy, session,
+    Query, Reason, RequestId, Scheme, Warning, api_key, keys, limit, policy, session,
 };
 pub use bartizan_store::{Answers, BoxFuture, NoStore, Store, StoreError, WithLocalLimits};
 #[cfg(feature = "axum")]

@@ -22,7 +22,7 @@ pub const DENIAL_TARGET: &str = "bartizan::denial";
 /// | `request_id` | what the client was told, 16 hexadecimal digits | `9f2c…` |
 /// | `value` | what was at fault, printable and at most 128 characters | `https://evil.example` |
 /// | `allow` | the policy line that would allow it | `[origin] trusted = ["https://evil.example"]` |
-/// | `mode` | `enforce` or `report` | `enforce` |
+/// | `mode` | `enforce` or `report`; an `api-key.expired` in `report` is of a key that was replaced and is still good | `enforce` |
 ///
 /// A field that is not known is left out.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +79,12 @@ impl DenialEvent<'_> {
         }
         match (self.reason.code(), ENFORCED) {
             (DenialCode::HandlerPanic, _) => event!(tracing::Level::ERROR, "the handler panicked"),
+            (DenialCode::ApiKeyExpired, false) => {
+                event!(
+                    tracing::Level::INFO,
+                    "the key was replaced, and will be refused when its grace is over"
+                );
+            }
             (_, true) => event!(tracing::Level::WARN, "refused"),
             (_, false) => event!(tracing::Level::INFO, "would be refused in mode `enforce`"),
         }

@@ -55,7 +55,8 @@ impl PolicyFile {
         self
     }
 
-    /// The keys of a master key that the application fetched itself; the policy's are not read then.
+    /// The keys that CSRF tokens are made with and API keys are kept by, of a master key that the application fetched
+    /// itself; the policy's are not read then.
     #[must_use]
     pub fn keys(mut self, keys: Keys) -> Self {
         self.keys = Some(keys);

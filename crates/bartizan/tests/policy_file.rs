@@ -30,6 +30,18 @@ fn the_profile_is_chosen_by_name() {
 }
 
 #[test]
+fn api_keys_need_keys() {
+    let (_folder, path) = written(
+        "version = 1\norigin.public = ['http://localhost']\ndefault.require = 'api-key'\n[api_keys]\nprefix = 'acme'\n",
+    );
+    let error = PolicyFile::new(&path).load().unwrap_err().to_string();
+    assert!(error.contains("PolicyFile::keys") && error.contains("openssl rand -base64 48"), "{error}");
+    let keys = Keys::new(&[b"0123456789abcdef0123456789abcdef"]).unwrap();
+    let engine = PolicyFile::new(&path).keys(keys).load().unwrap();
+    assert_eq!(engine.api_keys().unwrap().prefix.as_str(), "acme");
+}
+
+#[test]
 fn all_faults_are_told_with_their_places() {
     let (_folder, path) = written(
         "version = 1\n[origin]\npublic = ['https//api.example.com']\n[cors]\nmax_age = 'long'\n[csrf]\nmod = 'off'\n",

@@ -9,7 +9,7 @@ use bartizan_core::{
     session::SessionRecord,
 };
 
-use crate::Case;
+use crate::{Case, KeyState, api_key};
 
 /// What the store answers to whoever asks for a credential.
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub enum StoreAnswer {
         scopes: Vec<String>,
         /// The one kind of credential that is known, or every kind.
         kind: Option<CredentialKind>,
+        /// What has become of it, where it is an API key.
+        key: Option<KeyState>,
     },
     /// There is no such credential.
     Unknown,
@@ -51,6 +53,7 @@ impl CaseStore {
         match query {
             Query::Principal(credential) => self.principal(credential.kind()),
             Query::Session { now, .. } => self.session(*now),
+            Query::ApiKey { now, .. } => self.api_key(*now),
             Query::Begin(_) | Query::End(_) if !matches!(self.answer, StoreAnswer::Unavailable) => {
                 Answer::Done
             }
@@ -77,9 +80,16 @@ impl CaseStore {
         })
     }
 
+    fn api_key(&self, now: Timestamp) -> Answer {
+        let state = if let StoreAnswer::Principal { key, .. } = self.answer { key } else { None };
+        self.known(CredentialKind::ApiKey, |subject, scopes| {
+            Answer::ApiKey(Box::new(api_key::record(subject, scopes, state, now)))
+        })
+    }
+
     fn known(&self, asked: CredentialKind, answer: impl FnOnce(&str, Vec<Box<str>>) -> Answer) -> Answer {
         match &self.answer {
-            StoreAnswer::Principal { subject, scopes, kind } if kind.is_none_or(|kind| kind == asked) => {
+            StoreAnswer::Principal { subject, scopes, kind, .. } if kind.is_none_or(|kind| kind == asked) => {
                 answer(subject, scopes.iter().map(|scope| scope.as_str().into()).collect())
             }
             StoreAnswer::Principal { .. } | StoreAnswer::Unknown => Answer::Unknown,

@@ -12,6 +12,7 @@
 //! ```
 
 mod answers;
+mod api_key;
 mod case;
 mod check;
 mod compare;
@@ -23,6 +24,7 @@ mod token;
 pub mod written;
 
 pub use answers::{CaseStore, StoreAnswer};
+pub use api_key::KeyState;
 pub use case::{Case, Corpus, CorpusError, Fault, Head, Request, Response, Surface};
 pub use compare::Expect;
 pub use observed::{Handled, Observed, problem_code};

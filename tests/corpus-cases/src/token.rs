@@ -1,4 +1,4 @@
-//! CSRF tokens in cases: named in the files, made when a case is run.
+//! CSRF tokens and API keys in cases: named in the files, made when a case is run.
 
 use bartizan_core::{
     Entropy, Timestamp,
@@ -7,7 +7,7 @@ use bartizan_core::{
     session::SessionKey,
 };
 
-use crate::{Case, Request, deployment::keys};
+use crate::{Case, Request, api_key, deployment::keys};
 
 impl Case {
     /// The case with the tokens that it names, made for a deployment with its keys whose clock shows `now`.
@@ -15,6 +15,9 @@ impl Case {
         let mut case = self.clone();
         let fill = |text: &mut Vec<u8>| {
             if let Some(filled) = fill(text, &|token| token.mint(now)) {
+                *text = filled;
+            }
+            if let Some(filled) = api_key::fill(text) {
                 *text = filled;
             }
         };

@@ -6,15 +6,17 @@
 //! In a request's headers and body, and in what the handler is expected to see of them, `{csrf:session:abc}` stands for
 //! the CSRF token of the client with the session cookie `abc`, and `{csrf:presession:…}` for that of the pre-session
 //! cookie; `{csrf-previous:…}` was made with the key before the current one, `{csrf-expired:…}` with the one before
-//! that, `{csrf-future:…}` with a key whose time has not come. In what the client is expected to get, `{token}` stands
-//! for a CSRF token and `{id}` for the id of a pre-session, each the same in all places of one text.
+//! that, `{csrf-future:…}` with a key whose time has not come. `{api-key}` stands for the one API key that a store may
+//! know, with the prefix `acme`, and `{api-key-forged}` for its id with another secret. In what the client is expected to
+//! get, `{token}` stands for a CSRF token and `{id}` for the id of a pre-session, each the same in all places of one
+//! text.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
 use bartizan_core::policy::CredentialKind;
 use serde::Deserialize;
 
-use crate::{Fault, Surface};
+use crate::{Fault, KeyState, Surface};
 
 /// One file.
 #[derive(Debug, Deserialize)]
@@ -146,6 +148,9 @@ pub struct PrincipalAnswer {
     /// What they may do.
     #[serde(default)]
     pub scopes: Vec<String>,
+    /// What has become of the API key: `expired`, `revoked`, `replaced`, `ended`, `moved`. Nothing where nothing is
+    /// written.
+    pub key: Option<KeyState>,
     /// The kind of credential that is known; credentials of another kind are unknown.
     pub kind: Option<CredentialKind>,
 }

@@ -130,7 +130,6 @@ pub enum NotOne {
 
 impl ApiKeys {
     /// Whether `text` says that it is a key of ours, whole or not: behind `Bearer` there may be something else.
-    #[expect(dead_code, reason = "the engine asks it when it knows keys")]
     pub(crate) fn claims(&self, text: &[u8]) -> bool {
         self.prefix.strip(text).is_some()
     }

@@ -47,6 +47,15 @@ pub struct Replaced {
     pub ends: Timestamp,
 }
 
+/// The key that a request came with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UsedKey {
+    /// Which.
+    pub id: KeyId,
+    /// What has taken its place, if anything has.
+    pub replaced: Option<Replaced>,
+}
+
 /// Why a key that is whole is not good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

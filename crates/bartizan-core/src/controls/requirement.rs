@@ -5,6 +5,7 @@ use alloc::{boxed::Box, string::String, vec::Vec};
 use super::Finding;
 use crate::{
     DenialCode, PolicyErrorKind, Principal,
+    api_key::ApiKeys,
     error::Problems,
     facts::Facts,
     policy::{CredentialKind, RequireConfig},
@@ -110,24 +111,20 @@ impl Requirement {
         &self,
         facts: &Facts<'r>,
         configured: Configured,
+        keys: Option<&ApiKeys>,
         anonymous: bool,
     ) -> Option<(CredentialKind, &'r [u8])> {
-        if configured.api_keys
+        if keys.is_some()
             && let Some(key) = facts.api_key
         {
             return Some((CredentialKind::ApiKey, key));
         }
-        if (configured.jwt || configured.api_keys)
+        if (configured.jwt || keys.is_some())
             && let Some(token) = facts.authorization.value().and_then(bearer)
         {
-            // `PREFIX_live_…` is an API key's form; base64url has `_` too, but a JWT begins with `{"`, `eyJ`.
-            let is_key = token.windows(6).any(|window| window == b"_live_") && !token.starts_with(b"eyJ");
-            let kind = if configured.api_keys && (is_key || !configured.jwt) {
-                CredentialKind::ApiKey
-            } else {
-                CredentialKind::Jwt
-            };
-            return Some((kind, token));
+            // A token begins with `eyJ`, which is `{"`: never with a key's prefix.
+            let is_key = keys.is_some_and(|keys| !configured.jwt || keys.claims(token));
+            return Some((if is_key { CredentialKind::ApiKey } else { CredentialKind::Jwt }, token));
         }
         match self {
             Self::Any { .. } if self.accepts(CredentialKind::Session) && !anonymous => {
@@ -164,7 +161,8 @@ impl Requirement {
     }
 }
 
-fn bearer(authorization: &[u8]) -> Option<&[u8]> {
+/// What `Authorization: Bearer` carries.
+pub(crate) fn bearer(authorization: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = authorization.split_at_checked(7)?;
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
 }
@@ -175,11 +173,6 @@ pub(crate) fn is_ambient_scheme(authorization: &[u8]) -> bool {
     [&b"basic"[..], b"digest", b"negotiate", b"ntlm"]
         .iter()
         .any(|ambient| scheme.eq_ignore_ascii_case(ambient))
-}
-
-/// Whether an `Authorization` header is one that we verify.
-pub(crate) fn is_bearer(authorization: &[u8]) -> bool {
-    bearer(authorization).is_some()
 }
 
 const fn name(kind: CredentialKind) -> &'static str {
@@ -201,12 +194,25 @@ const fn table(kind: CredentialKind) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::{
-        Names,
-        tests::{NO_NAMES, facts_with},
+    use crate::{
+        api_key::{Peppers, Prefix},
+        facts::{
+            Names,
+            tests::{NO_NAMES, facts_with},
+        },
+        keys::Keys,
     };
 
     const ALL: Configured = Configured { session: true, jwt: true, api_keys: true };
+
+    fn keys() -> ApiKeys {
+        let master = Keys::new(&[b"0123456789abcdef0123456789abcdef"]).unwrap();
+        ApiKeys {
+            prefix: Prefix::parse("acme").unwrap(),
+            peppers: Peppers::derive(&master).unwrap(),
+            grace: core::time::Duration::ZERO,
+        }
+    }
 
     fn any(kinds: &[CredentialKind], scope: Option<&str>) -> Requirement {
         Requirement::Any { kinds: kinds.to_vec(), scope: scope.map(Into::into) }
@@ -227,8 +233,21 @@ mod tests {
             (
                 any(&[Session], None),
                 ALL,
-                &[cookie, ("authorization", "bearer  key_live_x")],
-                Some((ApiKey, "key_live_x")),
+                &[cookie, ("authorization", "bearer  acme_live_x")],
+                Some((ApiKey, "acme_live_x")),
+            ),
+            // Another service's key is no key of ours.
+            (
+                any(&[Session], None),
+                ALL,
+                &[cookie, ("authorization", "Bearer other_live_x")],
+                Some((Jwt, "other_live_x")),
+            ),
+            (
+                any(&[ApiKey], None),
+                Configured { api_keys: true, ..Configured::default() },
+                &[("authorization", "Bearer opaque")],
+                Some((ApiKey, "opaque")),
             ),
             (
                 any(&[Session], None),
@@ -243,6 +262,9 @@ mod tests {
                 Some((Jwt, "eyJ_live_x")),
             ),
             (any(&[Session], None), ALL, &[cookie, ("x-api-key", "k")], Some((ApiKey, "k"))),
+            // One that was slipped in beside ours: neither is taken.
+            (any(&[ApiKey], None), ALL, &[("x-api-key", "k"), ("x-api-key", "l")], Some((ApiKey, ""))),
+            (any(&[ApiKey], None), ALL, &[("x-api-key", ""), ("x-api-key", "l")], Some((ApiKey, ""))),
             (
                 any(&[Session], None),
                 Configured { session: true, ..Configured::default() },
@@ -268,13 +290,14 @@ mod tests {
             ),
         ] {
             let facts = facts_with("GET", "/", headers, names);
-            let found = requirement.credential(&facts, configured, false);
+            let keys = configured.api_keys.then(keys);
+            let found = requirement.credential(&facts, configured, keys.as_ref(), false);
             let found = found.map(|(kind, secret)| (kind, core::str::from_utf8(secret).unwrap()));
             assert_eq!(found, expected, "{requirement:?} {headers:?}");
         }
         let headers = [cookie];
         let facts = facts_with("POST", "/", &headers, names);
-        assert_eq!(any(&[Session], None).credential(&facts, ALL, true), None);
+        assert_eq!(any(&[Session], None).credential(&facts, ALL, None, true), None);
     }
 
     #[test]
@@ -347,6 +370,14 @@ mod tests {
                 && is_ambient_scheme(b"NEGOTIATE x")
                 && !is_ambient_scheme(b"Bearer x")
         );
-        assert!(is_bearer(b"bEARER x") && !is_bearer(b"Bearerx") && !is_bearer(b"Basic x"));
+        for (authorization, token) in [
+            (&b"bEARER x"[..], Some(&b"x"[..])),
+            (b"Bearer  x ", Some(b"x")),
+            (b"Bearer ", Some(b"")),
+            (b"Bearerx", None),
+            (b"Basic x", None),
+        ] {
+            assert_eq!(bearer(authorization), token, "{authorization:?}");
+        }
     }
 }

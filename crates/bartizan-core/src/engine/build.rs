@@ -4,7 +4,7 @@ mod half_guarded;
 
 use alloc::{borrow::ToOwned as _, boxed::Box, format, string::String, vec::Vec};
 
-use super::{Inner, Modes, OwnCookies, Replies, Rules, TokenRules, Vary, store};
+use super::{Inner, Modes, OwnCookies, Replies, Rules, TokenRules, Vary, api_key, store};
 use crate::{
     Deployment, PolicyError, PolicyErrorKind, ResponseHeader,
     controls::{
@@ -79,6 +79,7 @@ pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, V
     https_is_reachable(policy, &public, deployment, problems);
     store::check(policy, problems);
     store::secrets_are_references(policy, deployment, problems);
+    let api_keys = api_key::compile(policy, deployment, problems);
     let is_insecure = is_insecure(&public);
     let own_cookies = OwnCookies::new(!is_insecure);
     let sessions = policy.session.as_ref().map(|config| Sessions::compile(config, own_cookies, problems));
@@ -118,6 +119,7 @@ pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, V
         origins,
         sharing,
         configured,
+        api_keys,
         sessions,
         logins,
         counts,

@@ -212,7 +212,7 @@ where
             if self.asks_for_token() {
                 return Err(self.answer_with_token());
             }
-            if let Some(query) = self.ask_who() {
+            if let Some(query) = self.ask_who()? {
                 return Ok(Some(Step::Need(query)));
             }
         }
@@ -221,7 +221,7 @@ where
                 Ok(principal) => principal,
                 Err(stop) => {
                     self.stage = Stage::FailureCharged;
-                    return self.charge_failure(&stop).map(|query| Some(Step::Need(query))).ok_or(stop);
+                    return self.charge_failure(stop).map(|query| Some(Step::Need(query)));
                 }
             };
             self.verified = principal.map(|principal| Box::new(Verified { principal, session }));
@@ -303,35 +303,46 @@ where
 
     /// Asks who this is, or goes on without.
     #[inline]
-    fn ask_who(&mut self) -> Option<Query> {
-        let requirement = &self.engine.rules(self.context.route).requirement;
-        let found = requirement.credential(&self.facts, self.engine.0.configured, self.is_anonymous);
+    fn ask_who(&mut self) -> Result<Option<Query>, Stop> {
+        let found = self.presented();
         // Whoever signs in or out may have a session, whatever the route requires.
         let session = self.facts.session.filter(|_| self.handoff.is_some() && !self.is_anonymous);
         let Some((kind, secret)) = found.or(session.map(|cookie| (CredentialKind::Session, cookie))) else {
             self.stage = Stage::Token(None);
-            return None;
+            return Ok(None);
         };
         if kind == CredentialKind::Session {
             let key = SessionKey::of(secret);
             self.stage = Stage::Answer(kind, Some(key));
-            return Some(Query::Session { key, now: self.now });
+            return Ok(Some(Query::Session { key, now: self.now }));
         }
         self.stage = Stage::Answer(kind, None);
-        Some(Query::Principal(Credential { kind, secret: secret.into() }))
+        if kind == CredentialKind::ApiKey {
+            return self.ask_for_key(secret).map(Some);
+        }
+        Ok(Some(Query::Principal(Credential { kind, secret: secret.into() })))
+    }
+
+    /// The credential to ask about.
+    #[inline]
+    pub(super) fn presented(&self) -> Option<(CredentialKind, &'r [u8])> {
+        let inner = &self.engine.0;
+        let requirement = &self.engine.rules(self.context.route).requirement;
+        requirement.credential(&self.facts, inner.configured, inner.api_keys.as_ref(), self.is_anonymous)
     }
 
     /// What the answer about a credential of `kind` means.
     fn verify(&mut self, kind: CredentialKind) -> Result<Option<Principal>, Stop> {
+        if kind == CredentialKind::ApiKey {
+            return self.verify_key().map(Some);
+        }
         let requires_nothing =
             self.engine.rules(self.context.route).requirement == requirement::Requirement::Nothing;
         let (code, why) = match (kind, self.given.take()) {
             (CredentialKind::Session, Some(Answer::Session(record))) if record.is_alive(self.now) => {
                 return Ok(Some(Principal { subject: record.subject, kind, scopes: record.scopes }));
             }
-            (CredentialKind::Jwt | CredentialKind::ApiKey, Some(Answer::Principal(principal))) => {
-                return Ok(Some(principal));
-            }
+            (CredentialKind::Jwt, Some(Answer::Principal(principal))) => return Ok(Some(principal)),
             // An invalid cookie is ignored where none is needed.
             (CredentialKind::Session, Some(Answer::Unknown | Answer::Session(_))) if requires_nothing => {
                 return Ok(None);
@@ -390,7 +401,7 @@ where
     }
 
     #[cold]
-    fn settle_refusal(
+    pub(super) fn settle_refusal(
         &mut self,
         control: &'static str,
         mode: Mode,
@@ -434,8 +445,12 @@ where
         let anonymous = self.is_anonymous;
         let rules = engine.rules(self.context.route);
         let authorization = facts.authorization.value().is_some_and(|value| {
-            let consumed = (configured.jwt || configured.api_keys) && requirement::is_bearer(value);
-            (consumed && !rules.forward_authorization) || (anonymous && requirement::is_ambient_scheme(value))
+            let verified = configured.jwt || configured.api_keys;
+            let consumed = requirement::bearer(value).filter(|_| verified);
+            // A key is for no handler, whatever the policy says of tokens.
+            let is_key = |token: &[u8]| engine.0.api_keys.as_ref().is_some_and(|keys| keys.claims(token));
+            consumed.is_some_and(|token| !rules.forward_authorization || is_key(token))
+                || (anonymous && requirement::is_ambient_scheme(value))
         });
         let connection = if facts.connection_names_more { named_by_connection(facts) } else { Vec::new() };
         let upgrade = facts.upgrade.value().is_some() && !self.context.is_websocket;

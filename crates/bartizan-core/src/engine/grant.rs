@@ -5,7 +5,9 @@ use core::{net::IpAddr, time::Duration};
 
 use super::{Engine, handoff::Handoff};
 use crate::{
-    CookieEdit, Denial, Entropy, Grant, Principal, Reason, Scheme, cookie,
+    CookieEdit, Denial, Entropy, Grant, Principal, Reason, Scheme,
+    api_key::UsedKey,
+    cookie,
     facts::CSRF_TOKEN,
     forwarding::{is_stripped, same_name},
     session::SessionKey,
@@ -47,6 +49,11 @@ impl Grant {
     /// The session of the request, where a session was its credential.
     pub fn session(&self) -> Option<SessionKey> {
         self.verified.as_ref()?.session
+    }
+
+    /// The API key of the request, where one was its credential.
+    pub fn api_key(&self) -> Option<UsedKey> {
+        self.context.seldom.as_ref()?.api_key
     }
 
     /// The `match` of the route that was selected; `None` where `[default]` holds.
@@ -166,6 +173,7 @@ mod tests {
     use super::*;
     use crate::{
         Decision, Deployment, RequestHead, Step, Timestamp,
+        keys::Keys,
         policy::{PolicyInput, load},
     };
 
@@ -180,7 +188,8 @@ mod tests {
     fn grant(policy: &str, headers: &[(&str, &str)]) -> Grant {
         let text = format!("version = 1\norigin.public = ['http://localhost']\n{policy}");
         let policy = load(&PolicyInput { text: &text, ..PolicyInput::new("bartizan.toml") }).unwrap().policy;
-        let deployment = Deployment { listen: "127.0.0.1:8080".parse().ok(), ..Deployment::default() };
+        let keys = Keys::new(&[b"0123456789abcdef0123456789abcdef"]).ok();
+        let deployment = Deployment { listen: "127.0.0.1:8080".parse().ok(), keys, ..Deployment::default() };
         let engine = Engine::build(&policy, &deployment).unwrap();
         let headers = [("host", "localhost")].iter().chain(headers);
         let request = RequestHead {
@@ -216,6 +225,7 @@ mod tests {
             ("", &[("connection", "x-hop")], "x-hop", false),
             ("", NOTHING, "x-api-key", true),
             ("api_keys = {}\ndefault.require = 'nothing'", NOTHING, "x-api-key", false),
+            ("api_keys = {}\ndefault.require = 'nothing'", NOTHING, "X_API_KEY", false),
         ] {
             let grant = grant(policy, headers);
             let edits = grant.request_edits();

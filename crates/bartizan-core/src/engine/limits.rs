@@ -14,7 +14,7 @@ use crate::{
         Finding,
         rate_limit::{Count, Limits, Whom},
     },
-    decision::Context,
+    decision::{Context, Seldom},
     policy::Mode,
 };
 
@@ -85,13 +85,21 @@ where
     /// is paid for is the work of looking it up, which a stranger can cause with any text. So it is the requests'
     /// bucket that pays, and no question more before authentication; as much as is in it, for a take of more would
     /// take nothing.
-    pub(super) fn charge_failure(&mut self, stop: &Stop) -> Option<Query> {
-        let Stop::Refused(reason) = stop else { return None };
+    pub(super) fn charge_failure(&mut self, stop: Stop) -> Result<Query, Stop> {
+        let reason = match stop {
+            Stop::Refused(reason) if is_failure(reason.code()) => reason,
+            other => return Err(other),
+        };
+        let Some(query) = self.ask_to_charge() else { return Err(Stop::Refused(reason)) };
+        self.context.seldom().refusal = Some(reason);
+        Ok(query)
+    }
+
+    fn ask_to_charge(&self) -> Option<Query> {
         let (rule, address) = (self.limits().rule(Whom::Address)?, self.context.client_ip?);
         let left = self.context.seldom.as_ref()?.counts.of(Whom::Address)?.remaining;
         let cost = self.engine.0.failure_cost.min(left);
-        (reason.code() == DenialCode::AuthInvalid && cost > 0)
-            .then(|| rule.take_address(address, cost, self.now))
+        (cost > 0).then(|| rule.take_address(address, cost, self.now))
     }
 
     /// The answer to [`charge_failure`](Self::charge_failure) is told to the client; it is refused in any case.
@@ -102,12 +110,18 @@ where
         {
             self.context.seldom().counts.set(Whom::Address, Count::from(taken));
         }
-        Stop::Refused(Reason::new(DenialCode::AuthInvalid))
+        let reason = self.context.seldom().refusal.take();
+        Stop::Refused(reason.unwrap_or_else(|| Reason::new(DenialCode::AuthInvalid)))
     }
 
     fn limits(&self) -> &'e Limits {
         &self.engine.rules(self.context.route).limits
     }
+}
+
+/// Whether somebody was asked about a credential, and it is not valid.
+const fn is_failure(code: DenialCode) -> bool {
+    matches!(code, DenialCode::AuthInvalid | DenialCode::ApiKeyInvalid | DenialCode::ApiKeyExpired)
 }
 
 impl Engine {
@@ -132,16 +146,14 @@ impl Engine {
 impl Grant {
     /// Tells the client of a handler's response what was counted.
     #[inline]
-    pub(super) fn tell_counts(&self, edits: &mut ResponseEdits) {
-        if let Some(seldom) = &self.context.seldom {
-            let limits = &self.engine.rules(self.context.route).limits;
-            // In mode `report` nothing changes for the client.
-            if limits.mode == Mode::Enforce
-                && let Some(policy) = limits.policy(&seldom.counts)
-            {
-                edits.prepare(policy);
-                edits.computed.push((ResponseHeader::RateLimit, seldom.counts.header()));
-            }
+    pub(super) fn tell_counts(&self, seldom: &Seldom, edits: &mut ResponseEdits) {
+        let limits = &self.engine.rules(self.context.route).limits;
+        // In mode `report` nothing changes for the client.
+        if limits.mode == Mode::Enforce
+            && let Some(policy) = limits.policy(&seldom.counts)
+        {
+            edits.prepare(policy);
+            edits.computed.push((ResponseHeader::RateLimit, seldom.counts.header()));
         }
     }
 }

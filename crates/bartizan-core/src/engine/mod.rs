@@ -1,5 +1,6 @@
 //! What runs: built once from a policy, shared by all requests, never changed.
 
+mod api_key;
 mod build;
 mod csrf_token;
 mod evaluation;
@@ -28,6 +29,7 @@ pub(crate) use own_cookies::OwnCookies;
 use crate::{
     Clock, Denial, DenialCode, Deployment, Entropy, HeaderPair, NoTrace, PolicyError, PreparedHeader, Reason,
     Reply, RequestHead, RequestId, ResponseHeader, Scheme, Timestamp, Trace, Warning,
+    api_key::ApiKeys,
     controls::{
         cors::{Cors, Shared, Sharing},
         csrf::Csrf,
@@ -85,6 +87,7 @@ struct Inner {
     origins: OriginSet,
     sharing: Shared,
     configured: Configured,
+    api_keys: Option<ApiKeys>,
     sessions: Option<Sessions>,
     logins: Option<LoginGuard>,
     /// Whether any route counts requests.
@@ -220,6 +223,11 @@ impl Engine {
     /// What guards logins against guessing. `None` where the policy has no sessions, or switches it off.
     pub fn login_guard(&self) -> Option<&LoginGuard> {
         self.0.logins.as_ref()
+    }
+
+    /// How API keys are made and replaced. `None` where the policy has none.
+    pub fn api_keys(&self) -> Option<&ApiKeys> {
+        self.0.api_keys.as_ref()
     }
 
     /// The headers that were finished at build; [`crate::HeaderId::index`] is a place in it.

@@ -2,7 +2,7 @@
 
 use alloc::{boxed::Box, vec::Vec};
 
-use super::handoff::HandoffHeader;
+use super::{api_key, handoff::HandoffHeader};
 use crate::{
     Clock, DenialCode, Entropy, Grant, HeaderPair, HeaderSet, Reason, ResponseEdits, ResponseHead,
     ResponseHeader, Scheme,
@@ -103,7 +103,13 @@ impl Grant {
             }
         }
         self.add_sharing(&seen, &mut edits);
-        self.tell_counts(&mut edits);
+        if let Some(seldom) = &self.context.seldom {
+            self.tell_counts(seldom, &mut edits);
+            // What the handler says of the end of its resource stands.
+            if !seen.present.contains(ResponseHeader::Sunset) {
+                edits.computed.extend(api_key::sunset(seldom));
+            }
+        }
         if seen.has_cookies {
             edits.removed.insert(ResponseHeader::SetCookie);
             edits.set_cookies = seen.cookies;

@@ -351,6 +351,8 @@ pub struct JwtConfig {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ApiKeysConfig {
-    /// What a key begins with: `PREFIX_live_…`.
+    /// What a key begins with: `PREFIX_live_…`. 2 to 16 lowercase letters and digits; `bartizan`.
     pub prefix: Option<String>,
+    /// How long a key that was replaced is good, unless it ends before; 7 days.
+    pub grace: Option<Duration>,
 }

@@ -179,16 +179,21 @@ impl Policy {
         let written = self.store.as_ref().map(|store| store.url.clone());
         match written {
             Some(Some(url)) => Some(url),
-            None if self.session.is_none() && self.rate_limit.store == LimitStore::Local => None,
+            None if !self.needs_store() => None,
             _ => Some(StoreUrl { kind: StoreKind::Sqlite, text: USUAL.into() }),
         }
+    }
+
+    /// Whether anything is kept.
+    fn needs_store(&self) -> bool {
+        self.session.is_some() || self.api_keys.is_some() || self.rate_limit.store == LimitStore::Shared
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::RateLimitConfig;
+    use crate::policy::{ApiKeysConfig, RateLimitConfig};
     use alloc::format;
 
     #[test]
@@ -254,6 +259,8 @@ mod tests {
             let policy = Policy { store, session: sessions.then(Default::default), ..Policy::default() };
             assert_eq!(policy.store_url().as_ref().map(StoreUrl::as_str), expected);
         }
+        let policy = Policy { api_keys: Some(ApiKeysConfig::default()), ..Policy::default() };
+        assert_eq!(policy.store_url().as_ref().map(StoreUrl::as_str), Some("sqlite:bartizan.db"));
         let rate_limit = RateLimitConfig { store: LimitStore::Shared, ..RateLimitConfig::default() };
         let policy = Policy { rate_limit, ..Policy::default() };
         assert_eq!(policy.store_url().as_ref().map(StoreUrl::as_str), Some("sqlite:bartizan.db"));
