@@ -2,7 +2,7 @@
 
 use std::{error::Error, net::SocketAddr};
 
-use axum::{ServiceExt as _, extract::Request};
+use axum::{ServiceExt, extract::Request};
 use bartizan::{Answer, OsClock, OsEntropy};
 use bartizan_benches::signed_in::{self, Asks, SUBJECT};
 use bartizan_store::Store;
