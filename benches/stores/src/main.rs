@@ -25,21 +25,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        serve::serve("memory", MemoryStore::new(MemoryLimits::default()), None).await?;
+        Box::pin(serve::serve("memory", MemoryStore::new(MemoryLimits::default()), None)).await?;
 
         let store = SqliteStore::open_with_timeout(sqlite, TIMEOUT).await?;
         let writes = writes::of_a_minute(&store, Counter::sqlite(sqlite).await?).await?;
-        serve::serve("SQLite", store, Some(writes)).await?;
+        Box::pin(serve::serve("SQLite", store, Some(writes))).await?;
 
         let store = PostgresStore::connect(PostgresOptions::new(postgres)?.timeout(TIMEOUT)).await?;
         let writes = writes::of_a_minute(&store, Counter::postgres(postgres).await?).await?;
-        serve::serve("Postgres", store, Some(writes)).await?;
+        Box::pin(serve::serve("Postgres", store, Some(writes))).await?;
 
         let mut config = RedisConfig::server(format!("redis://{redis}"));
         config.timeout = TIMEOUT;
         let store = RedisStore::connect(&config).await?;
         let writes = writes::of_a_minute(&store, Counter::redis(redis)).await?;
-        serve::serve("Redis", store, Some(writes)).await
+        Box::pin(serve::serve("Redis", store, Some(writes))).await
     })?;
     // The servers run on the runtime's threads.
     io::copy(&mut io::stdin(), &mut io::sink())?;
