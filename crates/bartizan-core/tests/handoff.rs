@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bartizan_core::{
     Answer, Decision, Deployment, Engine, Entropy, Grant, Query, RequestHead, ResponseHead, Scheme, Step,
-    Timestamp,
+    Timestamp, limit,
     policy::{PolicyInput, load_and_build},
     session::{Ending, SessionKey, SessionRecord},
 };
@@ -69,14 +69,23 @@ fn granted(engine: &Engine, path: &str, cookie: Option<&str>, is_known: bool, se
     }
 }
 
-/// What is asked where the upstream answers with this header.
+/// What is asked of the sessions where the upstream answers with this header.
 fn asked(grant: &Grant, header: &str, value: &str) -> Option<Query> {
     let headers = [(header.as_bytes(), value.as_bytes())];
     let head = ResponseHead { status: 200, headers: headers.into_iter() };
     let mut edits = grant.respond(head, NOW, Counter(101));
     assert!(edits.removes(header.as_bytes()), "{header} reaches the client");
     assert_eq!(edits.set_cookies().len(), 0, "a cookie before the store has answered");
-    edits.take_query()
+    loop {
+        match edits.take_query() {
+            // Nobody has failed to sign in.
+            Some(Query::Take { quota, cost, now, .. }) => {
+                let taken = Answer::Taken(limit::take(0, now, quota, cost).0);
+                grant.supply(&mut edits, &taken, Counter(151));
+            }
+            other => return other,
+        }
+    }
 }
 
 #[test]
