@@ -2,6 +2,8 @@
 
 use std::error::Error;
 
+use crate::DocumentName;
+
 /// A store failed. The engine refuses what depends on it (503 `store.unavailable`), and the store recovers by itself
 /// when what is behind it does.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +34,18 @@ pub enum StoreError {
         limit: usize,
         /// The key of the policy that says so.
         key: &'static str,
+    },
+    /// More than a document may say.
+    #[error(
+        "the document {name} would have {length} bytes, and may have {limit}; take out what is not needed"
+    )]
+    TooLong {
+        /// Which document.
+        name: DocumentName,
+        /// How long it would be.
+        length: usize,
+        /// How long it may be.
+        limit: usize,
     },
     /// What is kept there is not what this version writes.
     #[error("{what} holds something that this version did not write: {why}")]

@@ -50,6 +50,7 @@
 mod answers;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod document;
 mod error;
 mod local_limits;
 mod memory;
@@ -65,6 +66,7 @@ mod store;
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisConfig, RedisStore};
 pub use answers::{Answers, BoxFuture, NoStore, answer_by};
+pub use document::{Document, DocumentName, InvalidDocumentName};
 pub use error::StoreError;
 pub use local_limits::WithLocalLimits;
 pub use memory::{MemoryLimits, MemoryStore};

@@ -60,6 +60,7 @@ impl StoreOptions {
                 sessions: most(memory.sessions, usual.sessions),
                 tokens: most(memory.tokens, usual.tokens),
                 buckets: most(memory.buckets, usual.buckets),
+                revocations: most(memory.revocations, usual.revocations),
             };
         }
         Some(options)
@@ -237,7 +238,7 @@ mod tests {
         let text = "version = 1\n[store]\nurl = 'memory:'\nmemory = { sessions = 3, tokens = 1 }";
         let policy = load(&PolicyInput { text, ..PolicyInput::new("bartizan.toml") }).unwrap().policy;
         let options = StoreOptions::of(&policy).unwrap();
-        assert_eq!(options.memory, MemoryLimits { sessions: 3, tokens: 1, buckets: 1_000_000 });
+        assert_eq!(options.memory, MemoryLimits { sessions: 3, tokens: 1, ..MemoryLimits::default() });
         let store = open(&options).await.unwrap();
         let (until, now) = (Timestamp(2000), Timestamp(1000));
         assert!(store.consume(TokenDigest([1; 32]), until, now).await.unwrap());

@@ -6,7 +6,7 @@ use bartizan_core::{
     session::{Ending, NewSession, SessionKey, SessionRecord},
 };
 
-use crate::{Answers, BoxFuture, StoreError};
+use crate::{Answers, BoxFuture, Document, DocumentName, StoreError};
 
 /// Keeps the state behind the engine, and is administered.
 ///
@@ -63,6 +63,51 @@ pub trait Store: Answers {
         cost: u32,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Taken, StoreError>>;
+
+    /// The document of this name. Documents never end.
+    fn document(&self, name: DocumentName) -> BoxFuture<'_, Result<Option<Document>, StoreError>>;
+
+    /// Puts `body` in the place of the document, if its version still is `expected`; `None` where there must be none yet.
+    /// The new one's version is one more, or 1. `true` for exactly one of any number of calls that expect the same
+    /// version; whoever is told `false` reads it again. Where a connection broke, `false` may be told to the one that was
+    /// done and whose answer was lost.
+    ///
+    /// A body of more than 256 KiB is [`StoreError::TooLong`].
+    fn replace_document(
+        &self,
+        name: DocumentName,
+        expected: Option<u64>,
+        body: Box<[u8]>,
+    ) -> BoxFuture<'_, Result<bool, StoreError>>;
+
+    /// Revokes one token, by the digest of its `jti`; remembered until `until`, when the token is refused for its age. A
+    /// second time moves `until` forward only.
+    fn revoke_token(
+        &self,
+        jti: TokenDigest,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Revokes all tokens of a subject that were issued before `before`; remembered until `until`, when the last of them
+    /// is refused for its age. A second time moves both forward only.
+    fn revoke_subject(
+        &self,
+        subject: Box<str>,
+        before: Timestamp,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Whether a token is revoked, by its `jti` or with its subject. One that does not say when it was issued counts as
+    /// older than any other.
+    fn is_revoked(
+        &self,
+        jti: Option<TokenDigest>,
+        subject: Box<str>,
+        issued: Option<Timestamp>,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<bool, StoreError>>;
 
     /// Forgets what has ended by `now`. How much it was. Whoever runs a store calls it every few minutes.
     fn prune(&self, now: Timestamp) -> BoxFuture<'_, Result<u64, StoreError>>;

@@ -53,7 +53,12 @@ async fn a_session_and_a_flood_take_no_more_than_is_said() {
 /// Twenty times as many as there may be, of each kind, none of which ends by itself.
 async fn a_flood_takes_no_more_than_its_bounds() {
     const MOST: usize = 5000;
-    let store = MemoryStore::new(MemoryLimits { sessions: MOST, tokens: MOST, buckets: MOST });
+    let store = MemoryStore::new(MemoryLimits {
+        sessions: MOST,
+        tokens: MOST,
+        buckets: MOST,
+        ..MemoryLimits::default()
+    });
     let quota = Quota::new(1, Duration::from_hours(1), 10).unwrap();
     let before = ALLOCATOR.allocated();
     let mut most = 0;

@@ -159,7 +159,7 @@ async fn what_cannot_be_opened_says_what_to_do() {
         (
             "later",
             "holds something that this version did not write: its tables are of version 9, and this Bartizan knows \
-             them up to version 1; run the version of Bartizan that wrote it, or a later one",
+             them up to version 2; run the version of Bartizan that wrote it, or a later one",
         ),
     ] {
         let before = std::fs::read(path(name)).ok();

@@ -11,7 +11,7 @@ use bartizan_core::{
     limit::{LimitKey, Quota, Taken},
     session::{Ending, NewSession, SessionKey, SessionRecord},
 };
-use bartizan_store::SessionPage;
+use bartizan_store::{Document, DocumentName, SessionPage};
 use tokio::{runtime::Handle, task::JoinError};
 
 /// The store, asked at home. A question that is given up is answered all the same, to nobody.
@@ -101,6 +101,48 @@ impl Store for AtHome {
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Taken, StoreError>> {
         self.ask(move |store| async move { store.take(key, quota, cost, now).await })
+    }
+
+    fn document(&self, name: DocumentName) -> BoxFuture<'_, Result<Option<Document>, StoreError>> {
+        self.ask(|store| async move { store.document(name).await })
+    }
+
+    fn replace_document(
+        &self,
+        name: DocumentName,
+        expected: Option<u64>,
+        body: Box<[u8]>,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.ask(move |store| async move { store.replace_document(name, expected, body).await })
+    }
+
+    fn revoke_token(
+        &self,
+        jti: TokenDigest,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.ask(move |store| async move { store.revoke_token(jti, until, now).await })
+    }
+
+    fn revoke_subject(
+        &self,
+        subject: Box<str>,
+        before: Timestamp,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.ask(move |store| async move { store.revoke_subject(subject, before, until, now).await })
+    }
+
+    fn is_revoked(
+        &self,
+        jti: Option<TokenDigest>,
+        subject: Box<str>,
+        issued: Option<Timestamp>,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.ask(move |store| async move { store.is_revoked(jti, subject, issued, now).await })
     }
 
     fn prune(&self, now: Timestamp) -> BoxFuture<'_, Result<u64, StoreError>> {

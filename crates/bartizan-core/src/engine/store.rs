@@ -66,9 +66,12 @@ fn check_place(store: &StoreConfig, url: &StoreUrl, problems: &mut Problems) {
         }
     }
     if let Some(memory) = &store.memory {
-        for (key, most) in
-            [("sessions", memory.sessions), ("tokens", memory.tokens), ("buckets", memory.buckets)]
-        {
+        for (key, most) in [
+            ("sessions", memory.sessions),
+            ("tokens", memory.tokens),
+            ("buckets", memory.buckets),
+            ("revocations", memory.revocations),
+        ] {
             if most == Some(0) {
                 let path = format!("store.memory.{key}");
                 problems.error(path, Some("0"), PolicyErrorKind::OutOfRange("at least 1"));
@@ -175,8 +178,12 @@ mod tests {
             (&postgres("?sslrootcert=/other.pem"), &["store.ca policy.contradiction"]),
             ("url = 'memory:'\nmemory = { sessions = 10, tokens = 1 }", &[]),
             (
-                "url = 'memory:'\nmemory = { sessions = 0, buckets = 0 }",
-                &["store.memory.sessions policy.value", "store.memory.buckets policy.value"],
+                "url = 'memory:'\nmemory = { sessions = 0, buckets = 0, revocations = 0 }",
+                &[
+                    "store.memory.sessions policy.value",
+                    "store.memory.buckets policy.value",
+                    "store.memory.revocations policy.value",
+                ],
             ),
             ("memory = { tokens = 5 }", &["store.memory policy.contradiction"]),
             (

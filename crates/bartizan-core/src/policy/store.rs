@@ -42,6 +42,8 @@ pub struct MemoryConfig {
     pub tokens: Option<u32>,
     /// Buckets of shared rate limits, each of about 50 bytes; 1 000 000. One more takes the place of the emptiest.
     pub buckets: Option<u32>,
+    /// Revocations of tokens and of subjects, each of about 70 bytes; 1 000 000. One more is refused.
+    pub revocations: Option<u32>,
 }
 
 /// Where state is kept: `memory:`, `sqlite:PATH`, `postgres://user@host/database`, `redis://host:6379/0`, or

@@ -29,11 +29,13 @@
 //! `BARTIZAN_CASE=words` runs the cases whose name contains them. The clock of the cases is driven: it starts in 2027,
 //! and jumps. A back end that also counts by a clock of its own must not forget earlier for it.
 
+mod documents;
 mod given;
 mod limits;
 mod pages;
 mod races;
 mod restarts;
+mod revocations;
 mod sessions;
 mod texts;
 mod tokens;
@@ -57,7 +59,7 @@ pub trait Place: Send + Sync + 'static {
     /// its stores. `None` where the state goes with its store, and the cases about restarts are left out.
     fn restart(&self) -> Option<BoxFuture<'_, ()>>;
 
-    /// Whether what keeps the state forgets tokens and buckets without being told, so that `prune` need not count them.
+    /// Whether what keeps the state forgets tokens, revocations and buckets without being told, so that `prune` need not count them.
     fn forgets_by_itself(&self) -> bool;
 }
 
@@ -82,10 +84,20 @@ use case_list;
 
 /// All cases.
 pub fn cases() -> impl Iterator<Item = Case> {
-    [sessions::CASES, texts::CASES, pages::CASES, tokens::CASES, limits::CASES, races::CASES, restarts::CASES]
-        .into_iter()
-        .flatten()
-        .copied()
+    [
+        sessions::CASES,
+        texts::CASES,
+        pages::CASES,
+        tokens::CASES,
+        limits::CASES,
+        documents::CASES,
+        revocations::CASES,
+        races::CASES,
+        restarts::CASES,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
 }
 
 /// Runs each case in an empty place, all of them, and says by name which passed.

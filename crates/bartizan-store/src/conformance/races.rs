@@ -35,7 +35,7 @@ case_list![
 ];
 
 /// Runs `step` in so many tasks at once, every other one on another node, and gives back what came of each.
-async fn race<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+pub(super) async fn race<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
     nodes: &[Arc<dyn Store>; 2],
     tasks: u64,
     step: impl Fn(Arc<dyn Store>, u64) -> F,
@@ -53,7 +53,7 @@ async fn race<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
     set.join_all().await
 }
 
-async fn two_nodes(place: &Arc<dyn Place>) -> [Arc<dyn Store>; 2] {
+pub(super) async fn two_nodes(place: &Arc<dyn Place>) -> [Arc<dyn Store>; 2] {
     [place.store().await, place.store().await]
 }
 
@@ -210,7 +210,7 @@ async fn calls_that_are_dropped_are_done_wholly_or_not_at_all(place: Arc<dyn Pla
 }
 
 /// Polls so many times, with turns for other tasks between, and drops what is not done by then.
-async fn poll_and_drop<T>(call: BoxFuture<'_, T>, times: u64) {
+pub(super) async fn poll_and_drop<T>(call: BoxFuture<'_, T>, times: u64) {
     let mut call = pin!(call);
     for _ in 0..times {
         let done = std::future::poll_fn(|context| Poll::Ready(call.as_mut().poll(context).is_ready())).await;

@@ -12,7 +12,7 @@ use super::{
 case_list![subjects_are_any_text, scopes_are_any_text,];
 
 /// What text a database might take for another text, or for something else.
-fn texts() -> Vec<String> {
+pub(super) fn texts() -> Vec<String> {
     let short = [
         "",
         " ",
@@ -69,7 +69,7 @@ fn texts() -> Vec<String> {
 }
 
 /// The start of a text, for messages.
-fn start(text: &str) -> String {
+pub(super) fn start(text: &str) -> String {
     text.chars().take(20).collect::<String>().escape_unicode().to_string()
 }
 

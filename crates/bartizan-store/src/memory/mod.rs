@@ -1,6 +1,8 @@
 //! The store in memory: what it keeps ends with the process.
 
 pub(crate) mod buckets;
+mod documents;
+mod revocations;
 mod sessions;
 mod sweep;
 mod tokens;
@@ -13,15 +15,17 @@ use bartizan_core::{
     session::{Ending, NewSession, SessionKey, SessionRecord},
 };
 
-use self::{buckets::Buckets, sessions::Sessions, tokens::Tokens};
-use crate::{Answers, BoxFuture, SessionPage, Store, StoreError, answer_by};
+use self::{
+    buckets::Buckets, documents::Documents, revocations::Revocations, sessions::Sessions, tokens::Tokens,
+};
+use crate::{Answers, BoxFuture, Document, DocumentName, SessionPage, Store, StoreError, answer_by};
 
 /// Keeps everything in memory, for one node: whoever restarts it signs everybody out.
 ///
 /// It is bounded by [`MemoryLimits`], also where nobody prunes it: each insertion forgets some of what has ended.
-/// When it is full, it depends on what: a **session** or a **one-time token** more is
-/// [refused](StoreError::Full), so that no flood of logins signs others out and no flood of tokens lets one be used
-/// twice. A **rate limit's bucket** more takes the place of another that was about to be empty.
+/// When it is full, it depends on what: a **session**, a **one-time token** or a **revocation** more is
+/// [refused](StoreError::Full), so that no flood of logins signs others out, no flood of tokens lets one be used twice,
+/// and none that was revoked is good again. A **rate limit's bucket** more takes the place of another that was about to be empty.
 ///
 /// # Forgotten buckets
 ///
@@ -48,6 +52,8 @@ pub struct MemoryStore {
     sessions: Sessions,
     tokens: Tokens,
     buckets: Buckets,
+    documents: Documents,
+    revocations: Revocations,
 }
 
 /// How much a [`MemoryStore`] keeps at most; `store.memory` in a policy. What has ended does not count.
@@ -59,11 +65,14 @@ pub struct MemoryLimits {
     pub tokens: usize,
     /// Buckets of rate limits, each of about 50 bytes; rounded up to a multiple of 64. 1 000 000 by default.
     pub buckets: usize,
+    /// Revocations of tokens and of subjects, each of about 70 bytes (its subject counted as 25 bytes). 1 000 000 by
+    /// default.
+    pub revocations: usize,
 }
 
 impl Default for MemoryLimits {
     fn default() -> Self {
-        Self { sessions: 1_000_000, tokens: 1_000_000, buckets: 1_000_000 }
+        Self { sessions: 1_000_000, tokens: 1_000_000, buckets: 1_000_000, revocations: 1_000_000 }
     }
 }
 
@@ -74,6 +83,8 @@ impl MemoryStore {
             sessions: Sessions::new(limits.sessions),
             tokens: Tokens::new(limits.tokens),
             buckets: Buckets::new(limits.buckets),
+            documents: Documents::default(),
+            revocations: Revocations::new(limits.revocations),
         }
     }
 }
@@ -131,10 +142,54 @@ impl Store for MemoryStore {
         Box::pin(async move { Ok(self.buckets.take(key, quota, cost, now)) })
     }
 
+    fn document(&self, name: DocumentName) -> BoxFuture<'_, Result<Option<Document>, StoreError>> {
+        Box::pin(async move { Ok(self.documents.find(&name)) })
+    }
+
+    fn replace_document(
+        &self,
+        name: DocumentName,
+        expected: Option<u64>,
+        body: Box<[u8]>,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move { self.documents.replace(name, expected, body) })
+    }
+
+    fn revoke_token(
+        &self,
+        jti: TokenDigest,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move { self.revocations.revoke_token(jti, until, now) })
+    }
+
+    fn revoke_subject(
+        &self,
+        subject: Box<str>,
+        before: Timestamp,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move { self.revocations.revoke_subject(subject, before, until, now) })
+    }
+
+    fn is_revoked(
+        &self,
+        jti: Option<TokenDigest>,
+        subject: Box<str>,
+        issued: Option<Timestamp>,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move { Ok(self.revocations.has(jti, &subject, issued, now)) })
+    }
+
     fn prune(&self, now: Timestamp) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(
-            async move { Ok(self.sessions.prune(now) + self.tokens.prune(now) + self.buckets.prune(now)) },
-        )
+        Box::pin(async move {
+            let asked_by_clients =
+                self.sessions.prune(now) + self.tokens.prune(now) + self.buckets.prune(now);
+            Ok(asked_by_clients + self.revocations.prune(now))
+        })
     }
 }
 

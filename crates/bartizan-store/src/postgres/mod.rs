@@ -3,11 +3,13 @@
 //! All SQL is static, and its values are bound. Every method is one statement or one transaction.
 
 mod bigint;
+mod documents;
 mod failure;
 mod limits;
 mod options;
 mod pool;
 mod prune;
+mod revocations;
 mod schema;
 mod sessions;
 mod tokens;
@@ -21,7 +23,10 @@ use bartizan_core::{
 };
 
 use self::pool::Pool;
-use crate::{Answers, BoxFuture, SessionPage, Store, StoreError, answer_by};
+use crate::{
+    Answers, BoxFuture, Document, DocumentName, SessionPage, Store, StoreError, answer_by,
+    document::check_length,
+};
 
 pub use self::options::{PostgresOptions, PostgresUrlError};
 
@@ -111,6 +116,70 @@ impl Store for PostgresStore {
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Taken, StoreError>> {
         Box::pin(self.0.run(move |connection| Box::pin(limits::take(connection, key, quota, cost, now))))
+    }
+
+    fn document(&self, name: DocumentName) -> BoxFuture<'_, Result<Option<Document>, StoreError>> {
+        Box::pin(self.0.run(move |connection| {
+            let name = name.clone();
+            Box::pin(async move { documents::find(connection, &name).await })
+        }))
+    }
+
+    fn replace_document(
+        &self,
+        name: DocumentName,
+        expected: Option<u64>,
+        body: Box<[u8]>,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        if let Err(error) = check_length(&name, &body) {
+            return Box::pin(std::future::ready(Err(error)));
+        }
+        let body: Arc<[u8]> = body.into();
+        Box::pin(self.0.run(move |connection| {
+            let (name, body) = (name.clone(), Arc::clone(&body));
+            Box::pin(async move { documents::replace(connection, &name, expected, &body).await })
+        }))
+    }
+
+    fn revoke_token(
+        &self,
+        jti: TokenDigest,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(
+            self.0.run(move |connection| Box::pin(revocations::revoke_token(connection, jti, until, now))),
+        )
+    }
+
+    fn revoke_subject(
+        &self,
+        subject: Box<str>,
+        before: Timestamp,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        let subject: Arc<str> = subject.into();
+        Box::pin(self.0.run(move |connection| {
+            let subject = Arc::clone(&subject);
+            Box::pin(
+                async move { revocations::revoke_subject(connection, &subject, before, until, now).await },
+            )
+        }))
+    }
+
+    fn is_revoked(
+        &self,
+        jti: Option<TokenDigest>,
+        subject: Box<str>,
+        issued: Option<Timestamp>,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        let subject: Arc<str> = subject.into();
+        Box::pin(self.0.run(move |connection| {
+            let subject = Arc::clone(&subject);
+            Box::pin(async move { revocations::has(connection, jti, &subject, issued, now).await })
+        }))
     }
 
     fn prune(&self, now: Timestamp) -> BoxFuture<'_, Result<u64, StoreError>> {

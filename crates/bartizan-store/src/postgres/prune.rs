@@ -15,7 +15,13 @@ const BATCH: u64 = 1000;
 pub(super) async fn prune(pool: &Arc<Pool>, now: Timestamp) -> Result<u64, StoreError> {
     let millis = bigint::from_time(now);
     let mut all = 0;
-    for (sql, ended) in [(SESSIONS, millis), (TOKENS, millis), (LIMITS, millis.saturating_mul(1000))] {
+    for (sql, ended) in [
+        (SESSIONS, millis),
+        (TOKENS, millis),
+        (LIMITS, millis.saturating_mul(1000)),
+        (REVOKED_TOKENS, millis),
+        (REVOKED_SUBJECTS, millis),
+    ] {
         loop {
             let forgotten = pool.run(move |connection| Box::pin(batch(connection, sql, ended))).await?;
             all += forgotten;
@@ -39,6 +45,12 @@ const LIMITS: &str = "
     DELETE FROM bartizan.limits WHERE key = ANY(ARRAY(
         SELECT key FROM bartizan.limits WHERE minute <= $1 / 60000000 AND tat <= $1
         LIMIT $2 FOR UPDATE SKIP LOCKED))";
+const REVOKED_TOKENS: &str = "
+    DELETE FROM bartizan.revoked_tokens WHERE jti = ANY(ARRAY(
+        SELECT jti FROM bartizan.revoked_tokens WHERE until <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED))";
+const REVOKED_SUBJECTS: &str = "
+    DELETE FROM bartizan.revoked_subjects WHERE digest = ANY(ARRAY(
+        SELECT digest FROM bartizan.revoked_subjects WHERE until <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED))";
 
 async fn batch(connection: &mut PgConnection, sql: &'static str, ended: i64) -> Result<u64, sqlx::Error> {
     Ok(sqlx::query(sql).bind(ended).bind(BATCH.cast_signed()).execute(connection).await?.rows_affected())

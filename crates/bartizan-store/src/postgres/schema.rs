@@ -8,7 +8,10 @@ use super::pool::Pool;
 use crate::StoreError;
 
 /// Every version's step, from the first one. What was released is never changed, only added to.
-const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/postgres/0001-sessions-tokens-limits.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../../migrations/postgres/0001-sessions-tokens-limits.sql"),
+    include_str!("../../migrations/postgres/0002-documents-revocations-keys.sql"),
+];
 
 /// The advisory lock of whoever changes the tables: the letters of "bartizan". Locks of one number are not those of
 /// two, by which subjects are locked.

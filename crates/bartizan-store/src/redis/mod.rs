@@ -1,4 +1,4 @@
-//! Sessions, one-time tokens and rate limits in Redis (6 or later) or Valkey, on one server or on a cluster.
+//! The state of a service in Redis (6 or later) or Valkey, on one server or on a cluster.
 //!
 //! What is kept, with the prefix `bartizan`; keys and digests are in hexadecimal:
 //!
@@ -10,6 +10,9 @@
 //! | `{bartizan}:ends` | sorted set | the keys of all sessions, by when they end |
 //! | `bartizan:token:<digest>` | string | until when a used one-time token is remembered, in ms |
 //! | `bartizan:limit:<rule and whom>` | string | a bucket's theoretical arrival time, in µs |
+//! | `bartizan:document:<name>` | hash | a document: its version and its body |
+//! | `{bartizan}:revoked-token:<digest of jti>` | string | until when a revoked token is remembered, in ms |
+//! | `{bartizan}:revoked-subject:<subject>` | string | before when tokens are revoked, and until when: `<ms>:<ms>` |
 //!
 //! Every method is one Lua script, which Redis runs as one step. A script's keys must be in one slot of a cluster; those
 //! of sessions are, by the hash tag `{bartizan}`. A slot for each subject was weighed: it needs two round trips for each
@@ -21,7 +24,9 @@
 
 mod config;
 mod connection;
+mod documents;
 mod record;
+mod revocations;
 mod script;
 mod server_info;
 
@@ -39,7 +44,9 @@ use self::{
     record::{from_fields, hex, milliseconds, session_key, to_fields},
     script::{Call, Script},
 };
-use crate::{Answers, BoxFuture, ListedSession, SessionPage, Store, StoreError, answer_by};
+use crate::{
+    Answers, BoxFuture, Document, DocumentName, ListedSession, SessionPage, Store, StoreError, answer_by,
+};
 
 pub use self::config::RedisConfig;
 
@@ -260,6 +267,48 @@ impl Store for RedisStore {
             let tat = self.ask(script::TAKE.call(&keys, &arguments)).await?;
             Ok(limit::take(tat, now, quota, cost).0)
         })
+    }
+
+    fn document(&self, name: DocumentName) -> BoxFuture<'_, Result<Option<Document>, StoreError>> {
+        Box::pin(async move { self.find_document(&name).await })
+    }
+
+    fn replace_document(
+        &self,
+        name: DocumentName,
+        expected: Option<u64>,
+        body: Box<[u8]>,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move { self.swap_document(&name, expected, &body).await })
+    }
+
+    fn revoke_token(
+        &self,
+        jti: TokenDigest,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.put_revoked_token(jti, until, now))
+    }
+
+    fn revoke_subject(
+        &self,
+        subject: Box<str>,
+        before: Timestamp,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move { self.put_revoked_subject(&subject, before, until, now).await })
+    }
+
+    fn is_revoked(
+        &self,
+        jti: Option<TokenDigest>,
+        subject: Box<str>,
+        issued: Option<Timestamp>,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move { self.has_revoked(jti, &subject, issued, now).await })
     }
 
     fn prune(&self, now: Timestamp) -> BoxFuture<'_, Result<u64, StoreError>> {

@@ -26,6 +26,11 @@ scripts! {
     PRUNE = "sessions.lua" "prune.lua";
     CONSUME = "consume.lua";
     TAKE = "take.lua";
+    DOCUMENT = "document.lua";
+    REPLACE_DOCUMENT = "replace_document.lua";
+    REVOKE_TOKEN = "revoke_token.lua";
+    REVOKE_SUBJECT = "revoke_subject.lua";
+    IS_REVOKED = "is_revoked.lua";
 }
 
 impl Script {
@@ -35,7 +40,7 @@ impl Script {
 
     /// With these keys, of which the first says where in a cluster it runs, and these arguments.
     pub(super) fn call<'a>(&'a self, keys: &'a [String], arguments: &'a [String]) -> Call<'a> {
-        Call { script: self, keys, arguments }
+        Call { script: self, keys, arguments, body: None }
     }
 }
 
@@ -45,9 +50,15 @@ pub(super) struct Call<'a> {
     script: &'a Script,
     keys: &'a [String],
     arguments: &'a [String],
+    body: Option<&'a [u8]>,
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
+    /// With a last argument that is no text.
+    pub(super) fn with(self, body: &'a [u8]) -> Self {
+        Self { body: Some(body), ..self }
+    }
+
     /// Runs it by its hash; where the server has not seen it, or forgot it in a restart, by its text.
     ///
     /// `SCRIPT LOAD` would need every node of a cluster; this needs the one that has the key.
@@ -62,7 +73,7 @@ impl Call<'_> {
 
     fn command(self, name: &str, script: &str) -> Cmd {
         let mut command = redis::cmd(name);
-        command.arg(script).arg(self.keys.len()).arg(self.keys).arg(self.arguments);
+        command.arg(script).arg(self.keys.len()).arg(self.keys).arg(self.arguments).arg(self.body);
         command
     }
 }

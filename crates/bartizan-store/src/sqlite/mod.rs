@@ -1,8 +1,10 @@
 //! The store in one SQLite file.
 
+mod documents;
 mod failure;
 mod limits;
 mod open;
+mod revocations;
 mod sessions;
 mod tokens;
 mod writer;
@@ -17,7 +19,10 @@ use bartizan_core::{
 use sqlx::SqlitePool;
 
 use self::{failure::Failure, writer::Writer};
-use crate::{Answers, BoxFuture, SessionPage, Store, StoreError, answer_by};
+use crate::{
+    Answers, BoxFuture, Document, DocumentName, SessionPage, Store, StoreError, answer_by,
+    document::check_length,
+};
 
 /// How long a step may take by default.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -154,14 +159,70 @@ impl Store for SqliteStore {
         Box::pin(self.write(limits::Take { key, quota, cost, now }))
     }
 
+    fn document(&self, name: DocumentName) -> BoxFuture<'_, Result<Option<Document>, StoreError>> {
+        Box::pin(async move { self.read(documents::find(&self.readers, &name)).await })
+    }
+
+    fn replace_document(
+        &self,
+        name: DocumentName,
+        expected: Option<u64>,
+        body: Box<[u8]>,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move {
+            check_length(&name, &body)?;
+            self.write(documents::Replace { name, expected, body }).await
+        })
+    }
+
+    fn revoke_token(
+        &self,
+        jti: TokenDigest,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            if until <= now {
+                return Ok(());
+            }
+            self.write(revocations::RevokeToken { jti, until }).await
+        })
+    }
+
+    fn revoke_subject(
+        &self,
+        subject: Box<str>,
+        before: Timestamp,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            if until <= now {
+                return Ok(());
+            }
+            self.write(revocations::RevokeSubject { subject, before, until, now }).await
+        })
+    }
+
+    fn is_revoked(
+        &self,
+        jti: Option<TokenDigest>,
+        subject: Box<str>,
+        issued: Option<Timestamp>,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(self.read(revocations::has(&self.readers, jti, subject, issued, now)))
+    }
+
     fn prune(&self, now: Timestamp) -> BoxFuture<'_, Result<u64, StoreError>> {
         Box::pin(async move {
             let mut pruned = 0;
             loop {
                 let sessions = self.write(sessions::Prune(now)).await?;
                 let tokens = self.write(tokens::Prune(now)).await?;
-                pruned += sessions + tokens;
-                if sessions.max(tokens) < PRUNED_AT_ONCE {
+                let revocations = self.write(revocations::Prune(now)).await?;
+                pruned += sessions + tokens + revocations;
+                if sessions.max(tokens).max(revocations) < PRUNED_AT_ONCE {
                     break;
                 }
             }

@@ -16,7 +16,10 @@ use sqlx::{
 use super::{failure::Failure, writer::Writer};
 
 /// Each makes the next version of the tables, and says so as `user_version`.
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/sqlite/0001_state.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/sqlite/0001_state.sql"),
+    include_str!("../../migrations/sqlite/0002_documents_revocations_keys.sql"),
+];
 
 /// As the first migration says: "Brtz".
 const APPLICATION: i64 = 0x4272_747a;

@@ -32,8 +32,8 @@ async fn of_nodes_that_start_at_once_one_makes_the_tables() {
     for node in nodes {
         node.await.unwrap().unwrap();
     }
-    let versions = "SELECT string_agg(version::text, ' ') FROM bartizan.migrations";
-    assert_eq!(look_up(&url, versions).await, "1");
+    let versions = "SELECT string_agg(version::text, ' ' ORDER BY version) FROM bartizan.migrations";
+    assert_eq!(look_up(&url, versions).await, "1 2");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -42,7 +42,7 @@ async fn a_schema_of_another_hand_is_refused() {
         (
             "CREATE SCHEMA bartizan; CREATE TABLE bartizan.migrations (version INTEGER);
              INSERT INTO bartizan.migrations VALUES (1), (7)",
-            "its schema `bartizan` is of version 7, and this program knows 1; run the newer program",
+            "its schema `bartizan` is of version 7, and this program knows 2; run the newer program",
         ),
         (
             "CREATE SCHEMA bartizan; CREATE TABLE bartizan.sessions (id TEXT)",
