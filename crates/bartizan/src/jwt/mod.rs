@@ -1,9 +1,17 @@
-//! Signing and verifying tokens: the keys of [`bartizan_core::jwt`] with the system's cryptography behind them.
+//! Signing and verifying tokens: the keys of [`bartizan_core::jwt`] with the system's cryptography behind them, and the
+//! ring in which they turn.
 
+mod access_token;
+mod imported_key;
+mod key_ring;
+mod material;
 mod sealing;
 mod signing_key;
 mod verifying_key;
 
+pub use access_token::{AccessToken, IssuedToken};
+pub use imported_key::{ImportFault, ImportedKey};
+pub use key_ring::{KeyRing, KeyRingError};
 pub use sealing::{SealError, seal, unseal};
 pub use signing_key::{KeyFault, SigningKey};
 pub use verifying_key::verifying_key;
