@@ -1,9 +1,14 @@
 //! Signing and verifying tokens: the keys of [`bartizan_core::jwt`] with the system's cryptography behind them.
 
+mod remote_issuer;
 mod sealing;
 mod signing_key;
 mod verifying_key;
 
+pub use remote_issuer::{
+    CaFault, Document, DocumentUrl, DocumentUrlFault, FetchDocument, FetchError, HttpsFetch, ISSUER_TARGET,
+    KeysUnavailable, RemoteIssuer, RemoteIssuerError, RemoteKeySettings,
+};
 pub use sealing::{SealError, seal, unseal};
 pub use signing_key::{KeyFault, SigningKey};
 pub use verifying_key::verifying_key;
