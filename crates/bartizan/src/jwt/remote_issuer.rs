@@ -33,8 +33,8 @@ use source::Source;
 /// The target of the log of other issuers' keys, for filters: `bartizan::issuer=info`.
 pub const ISSUER_TARGET: &str = "bartizan::issuer";
 
-/// How often one lookup waits: for a fetch that ran already, and for its own.
-const WAITS: usize = 2;
+/// How often one lookup waits at most: for a fetch that ran already, for its own, and for one that came between.
+const WAITS: usize = 3;
 
 /// The public keys of an issuer whose tokens are accepted beside our own.
 ///
@@ -199,7 +199,7 @@ impl RemoteIssuer {
         &self,
         mut look: impl FnMut(&mut Cache) -> Lookup<T>,
     ) -> Result<Option<T>, KeysUnavailable> {
-        for _ in 0..=WAITS {
+        for _ in 0..WAITS {
             let mut ended = {
                 let mut state = self.0.state();
                 match look(&mut state.cache) {

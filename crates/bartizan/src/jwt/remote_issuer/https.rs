@@ -132,7 +132,7 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let (mut sender, connection) = http1::Builder::new()
-        .max_buf_size(LONGEST_HEAD)
+        .max_header_size(LONGEST_HEAD)
         .handshake(TokioIo::new(socket))
         .await
         .map_err(FetchError::Exchange)?;
