@@ -36,8 +36,8 @@ mod session_handle;
 mod world;
 
 pub use bartizan_core::{
-    Answer, Credential, Decision, Denial, DenialCode, Deployment, Engine, Grant, PolicyError, Principal,
-    Query, Reason, RequestId, Scheme, Warning, api_key, keys, limit, policy, session,
+    Answer, Decision, Denial, DenialCode, Deployment, Engine, Grant, PolicyError, Principal, Query, Reason,
+    RequestId, Scheme, Warning, api_key, keys, limit, policy, session,
 };
 pub use bartizan_store::{Answers, BoxFuture, NoStore, Store, StoreError, WithLocalLimits};
 #[cfg(feature = "axum")]

@@ -241,6 +241,7 @@ impl Handle {
         match self.store.answer(Query::Session { key, now }).await {
             Answer::Session(record) if record.is_alive(now) => Ok(Some(Session(Principal {
                 subject: record.subject,
+                issuer: None,
                 kind: bartizan_core::policy::CredentialKind::Session,
                 scopes: record.scopes,
             }))),
