@@ -188,14 +188,17 @@ impl Policy {
 
     /// Whether anything is kept.
     fn needs_store(&self) -> bool {
-        self.session.is_some() || self.api_keys.is_some() || self.rate_limit.store == LimitStore::Shared
+        self.session.is_some()
+            || self.api_keys.is_some()
+            || self.jwt.is_some()
+            || self.rate_limit.store == LimitStore::Shared
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{ApiKeysConfig, RateLimitConfig};
+    use crate::policy::{ApiKeysConfig, JwtConfig, RateLimitConfig};
     use alloc::format;
 
     #[test]
@@ -262,6 +265,10 @@ mod tests {
             assert_eq!(policy.store_url().as_ref().map(StoreUrl::as_str), expected);
         }
         let policy = Policy { api_keys: Some(ApiKeysConfig::default()), ..Policy::default() };
+        assert_eq!(policy.store_url().as_ref().map(StoreUrl::as_str), Some("sqlite:bartizan.db"));
+        let (issuer, audience) = ("https://api.example.com".into(), "api".into());
+        let jwt = JwtConfig { issuer, audience, ..JwtConfig::default() };
+        let policy = Policy { jwt: Some(jwt), ..Policy::default() };
         assert_eq!(policy.store_url().as_ref().map(StoreUrl::as_str), Some("sqlite:bartizan.db"));
         let rate_limit = RateLimitConfig { store: LimitStore::Shared, ..RateLimitConfig::default() };
         let policy = Policy { rate_limit, ..Policy::default() };
