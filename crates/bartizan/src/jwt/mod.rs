@@ -4,6 +4,7 @@ mod sealing;
 mod signing_key;
 mod verifying_key;
 
+pub use bartizan_core::jwt::*;
 pub use sealing::{SealError, seal, unseal};
 pub use signing_key::{KeyFault, SigningKey};
 pub use verifying_key::verifying_key;
