@@ -11,6 +11,7 @@ mod signing_key;
 mod verifying_key;
 
 pub use access_token::{AccessToken, IssuedToken};
+pub use bartizan_core::jwt::*;
 pub use imported_key::{ImportFault, ImportedKey};
 pub use key_ring::{KeyRing, KeyRingError};
 pub use remote_issuer::{
