@@ -12,6 +12,7 @@ mod verifying_key;
 mod with_token_keys;
 
 pub use access_token::{AccessToken, IssuedToken};
+pub use bartizan_core::jwt::*;
 pub use imported_key::{ImportFault, ImportedKey};
 pub use key_ring::{KeyRing, KeyRingError, Refreshing};
 pub use remote_issuer::{
