@@ -203,7 +203,7 @@ impl Handle {
     fn of(grant: &Grant, store: &Arc<dyn Answers>, headers: &HeaderMap) -> Arc<Self> {
         let engine = grant.engine();
         let lines = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
-        let presented = grant.session().or_else(|| engine.session_of(lines));
+        let presented = grant.session().or_else(|| grant.session_of(lines));
         Arc::new(Self {
             engine: engine.clone(),
             store: Arc::clone(store),

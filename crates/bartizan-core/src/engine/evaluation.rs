@@ -29,8 +29,6 @@ pub struct Evaluation<'e, 'r, H, E, T> {
     pub(super) verified: Option<Box<Verified>>,
     /// Where a CSRF token is required.
     pub(super) token: Option<Box<csrf_token::Needed>>,
-    /// `cross_site = "anonymous"`: the request comes in without identity.
-    pub(super) is_anonymous: bool,
     pub(super) handoff: Option<HandoffRoute>,
     stage: Stage,
     /// The answer to what was asked, where it has come.
@@ -105,7 +103,6 @@ where
             context: Context::unknown(),
             verified: None,
             token: None,
-            is_anonymous: false,
             handoff: None,
             stage: Stage::Head,
             given: None,
@@ -306,7 +303,7 @@ where
     fn ask_who(&mut self) -> Result<Option<Query>, Stop> {
         let found = self.presented();
         // Whoever signs in or out may have a session, whatever the route requires.
-        let session = self.facts.session.filter(|_| self.handoff.is_some() && !self.is_anonymous);
+        let session = self.facts.session.filter(|_| self.handoff.is_some() && !self.context.is_anonymous);
         let Some((kind, secret)) = found.or(session.map(|cookie| (CredentialKind::Session, cookie))) else {
             self.stage = Stage::Token(None);
             return Ok(None);
@@ -328,7 +325,12 @@ where
     pub(super) fn presented(&self) -> Option<(CredentialKind, &'r [u8])> {
         let inner = &self.engine.0;
         let requirement = &self.engine.rules(self.context.route).requirement;
-        requirement.credential(&self.facts, inner.configured, inner.api_keys.as_ref(), self.is_anonymous)
+        requirement.credential(
+            &self.facts,
+            inner.configured,
+            inner.api_keys.as_ref(),
+            self.context.is_anonymous,
+        )
     }
 
     /// What the answer about a credential of `kind` means.
@@ -428,7 +430,8 @@ where
         self.note_edits();
         if let Some(route) = self.handoff {
             let nonce = Nonce::new(&mut self.entropy);
-            let presented = self.facts.session.map(SessionKey::of);
+            // Who comes in without identity signs nobody out.
+            let presented = self.facts.session.filter(|_| !self.context.is_anonymous).map(SessionKey::of);
             self.context.seldom().handoff = Some(Handoff { nonce, route, presented });
         }
         Grant {
@@ -442,7 +445,7 @@ where
     fn note_edits(&mut self) {
         let engine = self.engine;
         let (configured, facts) = (engine.0.configured, &self.facts);
-        let anonymous = self.is_anonymous;
+        let anonymous = self.context.is_anonymous;
         let rules = engine.rules(self.context.route);
         let authorization = facts.authorization.value().is_some_and(|value| {
             let verified = configured.jwt || configured.api_keys;
