@@ -5,11 +5,16 @@
 
 #![no_main]
 
-use std::{sync::LazyLock, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use bartizan_core::{
-    Answer, CookieEdit, Decision, Engine, Principal, Recording, RequestHead, ResponseHeader, Scheme, Step,
-    Timestamp, is_protected, policy::CredentialKind, session::SessionRecord,
+    Answer, CookieEdit, Decision, Engine, Query, Recording, RequestHead, ResponseHeader, Scheme, Step,
+    Timestamp, is_protected,
+    jwt::{Algorithm, VerifySignature, VerifyingKey},
+    session::SessionRecord,
 };
 use bartizan_fuzz::{
     Fixed, Header, check_reply, decide, engine, engine_with_keys, is_header_name, is_header_value, respond,
@@ -44,6 +49,9 @@ static ENGINES: LazyLock<[Engine; 4]> = LazyLock::new(|| {
             [jwt]
             issuer = "https://a.example.com"
             audience = "api"
+            [[jwt.trusted_issuer]]
+            issuer = "https://login.example.net"
+            audience = ["api", "b"]
             [api_keys]
             prefix = "acme"
             [default]
@@ -88,6 +96,14 @@ static ENGINES: LazyLock<[Engine; 4]> = LazyLock::new(|| {
     ]
 });
 
+struct Lenient;
+
+impl VerifySignature for Lenient {
+    fn verify(&self, _: &[u8], _: &[u8]) -> bool {
+        true
+    }
+}
+
 fuzz_target!(|data: &[u8]| {
     let Some((&switches, text)) = data.split_first() else { return };
     let mut lines = text.split(|byte| *byte == b'\n');
@@ -126,11 +142,8 @@ fuzz_target!(|data: &[u8]| {
     let answer = match switches & 192 {
         0 => Answer::Unknown,
         64 => Answer::Unavailable,
-        128 => Answer::Principal(Principal {
-            subject: "alice".into(),
-            kind: CredentialKind::Jwt,
-            scopes: vec!["use".into()],
-        }),
+        // Whatever the token says, its signature is right.
+        128 => Answer::TokenKey(VerifyingKey::new(Algorithm::Hs256, Arc::new(Lenient)).with_legacy_tokens()),
         _ => Answer::Session(SessionRecord::new(
             "alice",
             vec!["use".into()],
@@ -180,6 +193,7 @@ fn traced<'r>(
         engine.evaluate_traced(head, Timestamp(1_700_000_000_000), Fixed, Recording::default());
     let watched = loop {
         match evaluation.step() {
+            Step::Need(Query::Revocation { .. }) => evaluation.supply(Answer::Revoked(false)),
             Step::Need(_) => evaluation.supply(answer.clone()),
             Step::NeedForm { .. } => evaluation.supply_form(bartizan_core::Form::default()),
             Step::Done(decision) => break decision,

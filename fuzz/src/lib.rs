@@ -1,7 +1,7 @@
 //! What the fuzz targets share: engines, requests, and what must hold of every answer.
 
 use bartizan_core::{
-    Answer, Decision, Deployment, Engine, Entropy, Form, Grant, HeaderPair, Reply, RequestHead,
+    Answer, Decision, Deployment, Engine, Entropy, Form, Grant, HeaderPair, Query, Reply, RequestHead,
     ResponseEdits, ResponseHead, Scheme, Step, Timestamp,
     keys::Keys,
     policy::{PolicyInput, load_and_build},
@@ -72,6 +72,8 @@ where
     // The engine asks a few questions at most; one that never ends would hang every surface.
     for _ in 0..16 {
         match evaluation.step() {
+            // Else no token of ours would ever pass.
+            Step::Need(Query::Revocation { .. }) => evaluation.supply(Answer::Revoked(false)),
             Step::Need(_) => evaluation.supply(answer.clone()),
             Step::NeedForm { .. } => evaluation.supply_form(Form::default()),
             Step::Done(decision) => return decision,

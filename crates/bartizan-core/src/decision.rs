@@ -4,12 +4,14 @@ use alloc::{boxed::Box, string::String, vec::Vec};
 use core::net::IpAddr;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     Engine, Entropy, Reason, Reply, Scheme, Timestamp,
     api_key::{ApiKeyRecord, KeyId, UsedKey},
     controls::{cors::Sharing, rate_limit::Counts},
     engine::Handoff,
+    jwt::{Algorithm, IssuerId, VerifyingKey},
     keys::Keys,
     limit::{LimitKey, Quota, Taken},
     login::LoginTurn,
@@ -99,8 +101,31 @@ pub enum Step {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Query {
-    /// Who presents this token? Answered by [`Answer::Principal`] or [`Answer::Unknown`].
-    Principal(Credential),
+    /// Which key has this name? Answered by [`Answer::TokenKey`], or [`Answer::Unknown`] where the issuer has none in use.
+    /// Nothing of the question was verified: anybody may have written it.
+    TokenKey {
+        /// Whose key: see [`Engine::issuers`].
+        issuer: IssuerId,
+        /// Its name, 1 to 128 printable ASCII characters, to the letter. `None` is asked of our own keys alone: an
+        /// imported one may have [tokens that do not name it](VerifyingKey::with_legacy_tokens).
+        kid: Option<Box<str>>,
+        /// What the token says that it was signed with. A key is for one algorithm, whatever is asked.
+        algorithm: Algorithm,
+        /// The time.
+        now: Timestamp,
+    },
+    /// Was this token of ours revoked, or all that its subject had until it was issued? It is genuine, and its time is
+    /// not over. Answered by [`Answer::Revoked`].
+    Revocation {
+        /// Which token, where it has a name ([`TokenDigest::of_jti`]).
+        jti: Option<TokenDigest>,
+        /// Whose it is.
+        subject: Box<str>,
+        /// When it was issued. One that does not say it is older than any revocation of its subject's.
+        issued: Option<Timestamp>,
+        /// The time.
+        now: Timestamp,
+    },
     /// What is kept of this API key? Answered by [`Answer::ApiKey`], whether it has ended or not, or
     /// [`Answer::Unknown`] where there is none. A record that is [stale](ApiKeyRecord::is_stale) is touched in the same
     /// step. Whether the client has the secret too is for the engine to find out.
@@ -146,32 +171,14 @@ pub enum Query {
     },
 }
 
-/// What a store knows a one-time token by: a SHA-256 of it.
+/// What a store knows a token by: a SHA-256 of a one-time token, or of a token's `jti`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TokenDigest(pub [u8; 32]);
 
-/// A token or key as the client presented it. It has no way to be shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Credential {
-    pub(crate) kind: CredentialKind,
-    pub(crate) secret: Box<[u8]>,
-}
-
-impl Credential {
-    /// What kind it claims to be.
-    pub const fn kind(&self) -> CredentialKind {
-        self.kind
-    }
-
-    /// The secret itself: the token, the key.
-    pub fn expose(&self) -> &[u8] {
-        &self.secret
-    }
-}
-
-impl core::fmt::Debug for Credential {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "Credential({:?}, [redacted])", self.kind)
+impl TokenDigest {
+    /// Of a token by its `jti` (RFC 7519 §4.1.7).
+    pub fn of_jti(jti: &str) -> Self {
+        Self(Sha256::digest(jti.as_bytes()).into())
     }
 }
 
@@ -179,8 +186,10 @@ impl core::fmt::Debug for Credential {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Answer {
-    /// The credential is good, and this is whose.
-    Principal(Principal),
+    /// This is the key.
+    TokenKey(VerifyingKey),
+    /// Whether a token was revoked.
+    Revoked(bool),
     /// The session is alive, and this is what is known of it.
     Session(SessionRecord),
     /// This is kept of the API key.
@@ -202,6 +211,9 @@ pub enum Answer {
 pub struct Principal {
     /// The subject, as the credential names it.
     pub subject: Box<str>,
+    /// Who says so, where it was not us: the `iss` of a token of a [trusted issuer](crate::policy::TrustedIssuerConfig). The
+    /// same subject of two issuers is two principals.
+    pub issuer: Option<Box<str>>,
     /// What kind of credential it was.
     pub kind: CredentialKind,
     /// The scopes that come with it.
@@ -224,6 +236,8 @@ pub struct Grant {
 pub(crate) struct Verified {
     pub(crate) principal: Principal,
     pub(crate) session: Option<SessionKey>,
+    /// Of a token.
+    pub(crate) claims: Option<Box<[u8]>>,
 }
 
 /// What is known of a request once it was judged; plain data, which the response side reads.
@@ -267,6 +281,8 @@ pub(crate) struct Seldom {
     pub(crate) refusal: Option<Reason>,
     /// The API key that the request came with.
     pub(crate) api_key: Option<UsedKey>,
+    /// Whether a token that was verified is the credential.
+    pub(crate) is_token: bool,
     /// Whether the upstream may begin or end sessions, and with what.
     pub(crate) handoff: Option<Handoff>,
     /// Whose CSRF tokens a handler can have made.

@@ -153,6 +153,32 @@ denial_codes! {
     ApiKeyInvalid = "api-key.invalid", 401, "requirement", "The API key is not valid.", None;
     /// An API key whose time, or whose grace after a rotation, is over.
     ApiKeyExpired = "api-key.expired", 401, "requirement", "The API key has expired.", None;
+    /// A bearer token that is no signed token in the one form that is read. Nobody was asked for a key.
+    JwtMalformed = "jwt.malformed", 401, "requirement", "This is not a token that can be read.", None;
+    /// A token with an `alg` that is none of ours, not its key's, or not one that its issuer signs with (RFC 8725 §3.1).
+    JwtAlgorithm = "jwt.algorithm", 401, "requirement", "The token's algorithm is not accepted.", None;
+    /// A token of an issuer that the policy does not trust (RFC 8725 §3.8).
+    JwtIssuer = "jwt.issuer", 401, "requirement", "The token's issuer is not trusted here.",
+        Some("[[jwt.trusted_issuer]] issuer = \"{}\"");
+    /// A token of a key that its issuer does not have in use.
+    JwtKeyUnknown = "jwt.key-unknown", 401, "requirement", "The token's key is not known.", None;
+    /// A token that its key did not sign.
+    JwtSignature = "jwt.signature", 401, "requirement", "The token's signature is not valid.", None;
+    /// A token of another type, such as an identity token (RFC 8725 §3.11).
+    JwtType = "jwt.type", 401, "requirement", "This is not an access token.",
+        Some("[[jwt.trusted_issuer]] types = [\"at+jwt\", ...]");
+    /// A token for somebody else (RFC 8725 §3.9).
+    JwtAudience = "jwt.audience", 401, "requirement", "The token is not meant for this service.",
+        Some("[[jwt.trusted_issuer]] audience = [...]");
+    /// A token whose time is over.
+    JwtExpired = "jwt.expired", 401, "requirement", "The token has expired.", None;
+    /// A token whose time has not come, by `nbf` or `iat`.
+    JwtNotYetValid = "jwt.not-yet-valid", 401, "requirement", "The token is not valid yet.",
+        Some("[jwt] leeway = \"...\"");
+    /// A token that lacks a claim, or has one that is not what it must be.
+    JwtClaims = "jwt.claims", 401, "requirement", "The token's claims are not what they must be.", None;
+    /// A token that was revoked.
+    JwtRevoked = "jwt.revoked", 401, "requirement", "The token was revoked.", None;
     /// The principal lacks the scope that the route requires.
     AuthScope = "auth.scope", 403, "requirement", "This account may not use this resource.",
         Some("[[route]] require = { any = [...], scope = \"...\" }");

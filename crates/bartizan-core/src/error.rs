@@ -10,6 +10,8 @@ use crate::{
         csp::{CspError, CspFault},
         permissions_policy::FeatureError,
     },
+    jwt::IssuerError,
+    key_ring::SettingsError,
     origin::OriginError,
     route::PatternError,
 };
@@ -84,6 +86,12 @@ pub enum PolicyErrorKind {
     /// API keys, and no key that their secrets could be kept by.
     #[error("API keys are kept by a key that is derived from the master key, and there is none here")]
     ApiKeysWithoutKeys,
+    /// An issuer of tokens.
+    #[error(transparent)]
+    Issuer(#[from] IssuerError),
+    /// Settings with which the keys of our tokens could not be changed.
+    #[error(transparent)]
+    KeyRing(#[from] SettingsError),
     /// A form field whose name a browser could write in more than one way.
     #[error("not a plain field name: up to 64 letters, digits, `_` and `-`")]
     InvalidFieldName,
@@ -168,6 +176,8 @@ impl PolicyErrorKind {
             Self::InvalidHealthPath => "policy.health",
             Self::InvalidTokenPath => "policy.token-path",
             Self::InvalidFieldName => "policy.field",
+            Self::Issuer(_) => "policy.issuer",
+            Self::KeyRing(_) => "policy.key-ring",
             Self::InvalidKeyPrefix => "policy.api-keys",
             Self::Pattern(_) => "policy.route",
             Self::Csp(fault) => fault.error.code(),
@@ -244,6 +254,13 @@ impl PolicyError {
             | PolicyErrorKind::OutOfRange(_)
             | PolicyErrorKind::EmptyRequirement
             | PolicyErrorKind::ScopeOfNobody => [own()].into(),
+            // Of what is twice, one may be misread.
+            PolicyErrorKind::Issuer(IssuerError::Twice) => ["jwt"].map(ToOwned::to_owned).into(),
+            PolicyErrorKind::KeyRing(_) => {
+                ["rotate_every", "jwks_max_age", "token_lifetime", "leeway", "skew"]
+                    .map(|key| format!("jwt.{key}"))
+                    .into()
+            }
             // The nonce may be among what could not be read.
             PolicyErrorKind::Csp(fault)
                 if matches!(

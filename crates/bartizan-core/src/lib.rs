@@ -38,8 +38,8 @@ mod trace;
 
 pub use controls::session::BegunSession;
 pub use decision::{
-    Answer, CookieEdit, Credential, Decision, Denial, Deployment, Form, Grant, JWKS_PATH, Principal, Query,
-    RequestId, Step, TokenDigest, Warning,
+    Answer, CookieEdit, Decision, Denial, Deployment, Form, Grant, JWKS_PATH, Principal, Query, RequestId,
+    Step, TokenDigest, Warning,
 };
 pub use denial::{DenialCode, Reason};
 pub use engine::{Engine, Evaluation, RequestEdits, TokenIssuer, is_handoff};

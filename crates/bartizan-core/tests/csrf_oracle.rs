@@ -21,6 +21,8 @@ trusted = ["https://app.example.com"]
 ambient_cookies = ["sid"]
 [session]
 [jwt]
+issuer = "https://api.example.com"
+audience = "api"
 [default]
 require = "nothing"
 [[route]]

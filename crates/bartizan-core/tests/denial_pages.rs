@@ -1,12 +1,13 @@
 //! The examples of docs/denials are true: each is refused with the code of its page, and the policy that the page
 //! gives lets it through.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Arc};
 
 use bartizan_core::{
     Answer, Decision, DenialCode, Deployment, Entropy, Form, Grant, Query, RequestHead, ResponseHead, Scheme,
     Step, Timestamp,
     csrf_token::{Binding, mint},
+    jwt::{Algorithm, HmacKey, VerifyingKey},
     keys::Keys,
     policy::{PolicyInput, load_and_build},
 };
@@ -144,8 +145,14 @@ fn decide(policy: &str, (fence, request): &Block<'_>) -> String {
             Step::Done(Decision::Deny(denial)) => return denial.reason().code().to_string(),
             // Whatever token it is, it was used before.
             Step::Need(Query::Consume { .. }) => evaluation.supply(Answer::Fresh(false)),
-            // Whatever key it is, nobody knows it.
-            Step::Need(Query::ApiKey { .. }) => evaluation.supply(Answer::Unknown),
+            // The tokens of the pages are signed with one key, and were all revoked.
+            Step::Need(Query::TokenKey { kid, .. }) if kid.as_deref() == Some("example") => {
+                let key = Arc::new(HmacKey::new(MASTER_KEY).unwrap());
+                evaluation.supply(Answer::TokenKey(VerifyingKey::new(Algorithm::Hs256, key)));
+            }
+            // Whatever other key it is, nobody knows it.
+            Step::Need(Query::TokenKey { .. } | Query::ApiKey { .. }) => evaluation.supply(Answer::Unknown),
+            Step::Need(Query::Revocation { .. }) => evaluation.supply(Answer::Revoked(true)),
             Step::Need(_) => evaluation.supply(Answer::Unavailable),
             Step::NeedForm { .. } => evaluation.supply_form(Form::default()),
         }

@@ -1,13 +1,15 @@
 //! Rate limits over many requests, on a driven clock: the engine's questions are answered from buckets that are kept.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use bartizan_core::{
-    Answer, Decision, Denial, Deployment, Engine, Entropy, Form, Grant, NoTrace, Principal, Query, Recording,
-    Reply, RequestHead, ResponseHead, ResponseHeader, Scheme, Step, Timestamp, Trace,
+    Answer, Decision, Denial, Deployment, Engine, Entropy, Form, Grant, NoTrace, Query, Recording, Reply,
+    RequestHead, ResponseHead, ResponseHeader, Scheme, Step, Timestamp, Trace,
+    jwt::{Algorithm, HmacKey, VerifyingKey},
     limit::{self, LimitKey},
-    policy::{CredentialKind, PolicyInput, load_and_build},
+    policy::{PolicyInput, load_and_build},
 };
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 struct Zeros;
 
@@ -17,7 +19,7 @@ impl Entropy for Zeros {
     }
 }
 
-/// Keeps buckets, and knows the token of everybody: `alice` is Alice's. `wrong` is nobody's.
+/// Keeps buckets, and knows everybody's key but that of `wrong`.
 struct World {
     engine: Engine,
     buckets: HashMap<LimitKey, u64>,
@@ -25,6 +27,18 @@ struct World {
     takes: u32,
     /// Whether buckets can be asked for.
     away: bool,
+}
+
+fn secret() -> HmacKey {
+    HmacKey::new(&[7; 32]).unwrap()
+}
+
+/// A token of `name`, signed with the key of that name.
+fn token_of(name: &str) -> String {
+    let header = format!(r#"{{"alg":"HS256","typ":"at+jwt","kid":"{name}"}}"#);
+    let claims = format!(r#"{{"iss":"https://a.example","aud":"a","sub":"{name}","exp":9999999999}}"#);
+    let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(secret().sign(signed.as_bytes())))
 }
 
 /// What came of a request: its status, `RateLimit`, `RateLimit-Policy` and `Retry-After`.
@@ -59,7 +73,7 @@ impl World {
         token: Option<&str>,
         trace: impl Trace,
     ) -> Outcome {
-        let authorization = token.map(|token| format!("Bearer {token}"));
+        let authorization = token.map(|name| format!("Bearer {}", token_of(name)));
         let headers = [("host", "localhost")].into_iter();
         let headers = headers.chain(authorization.as_deref().map(|value| ("authorization", value)));
         let head = RequestHead {
@@ -87,12 +101,11 @@ impl World {
 
     fn answer(&mut self, query: Query) -> Answer {
         match query {
-            Query::Principal(credential) if credential.expose() == b"wrong" => Answer::Unknown,
-            Query::Principal(credential) => Answer::Principal(Principal {
-                subject: std::str::from_utf8(credential.expose()).unwrap().into(),
-                kind: CredentialKind::Jwt,
-                scopes: Vec::new(),
-            }),
+            Query::TokenKey { kid, .. } if kid.as_deref() == Some("wrong") => Answer::Unknown,
+            Query::TokenKey { .. } => {
+                Answer::TokenKey(VerifyingKey::new(Algorithm::Hs256, Arc::new(secret())))
+            }
+            Query::Revocation { .. } => Answer::Revoked(false),
             Query::Take { .. } if self.away => Answer::Unavailable,
             Query::Take { key, quota, cost, now, .. } => {
                 self.takes += 1;
@@ -196,7 +209,7 @@ fn the_addresses_of_one_ipv6_subscriber_are_one() {
 #[test]
 fn a_principal_is_counted_wherever_it_comes_from_and_after_the_address() {
     let mut world = World::new(
-        "jwt = {}\ndefault.require = 'jwt'\n[rate_limit]\naddress = { limit = 3, per = '1h' }\nprincipal = { limit = 2, per = '1h' }",
+        "jwt = { issuer = 'https://a.example', audience = 'a' }\ndefault.require = 'jwt'\n[rate_limit]\naddress = { limit = 3, per = '1h' }\nprincipal = { limit = 2, per = '1h' }",
     );
     for (peer, token, status, limit) in [
         (ALICE, "alice", 200, "\"address\";r=2;t=1200, \"principal\";r=1;t=1800"),
@@ -239,8 +252,7 @@ fn a_route_of_its_own_is_counted_by_itself() {
 
 #[test]
 fn a_credential_that_is_not_valid_charges_the_address() {
-    const POLICY: &str =
-        "jwt = {}\ndefault.require = 'jwt'\nrate_limit.address = { limit = 20, per = '20m' }";
+    const POLICY: &str = "jwt = { issuer = 'https://a.example', audience = 'a' }\ndefault.require = 'jwt'\nrate_limit.address = { limit = 20, per = '20m' }";
     // By default as five requests more.
     let mut world = World::new(POLICY);
     let wrong = |world: &mut World, millis| {

@@ -164,6 +164,7 @@ mod tests {
     fn alice(scopes: &[&str]) -> Principal {
         Principal {
             subject: "alice".into(),
+            issuer: None,
             kind: CredentialKind::Session,
             scopes: scopes.iter().map(|scope| (*scope).into()).collect(),
         }

@@ -74,7 +74,10 @@ async fn ask(store: &impl Store, query: Query) -> Result<Answer, StoreError> {
         Query::End(ending) => store.end(ending).await.map(|_| Answer::Done)?,
         Query::Consume { token, until, now } => Answer::Fresh(store.consume(token, until, now).await?),
         Query::Take { key, quota, cost, now, .. } => Answer::Taken(store.take(key, quota, cost, now).await?),
-        // Tokens and API keys are not kept here.
+        Query::Revocation { jti, subject, issued, now } => {
+            Answer::Revoked(store.is_revoked(jti, subject, issued, now).await?)
+        }
+        // The keys of tokens, and API keys, are not kept here.
         _ => Answer::Unavailable,
     })
 }

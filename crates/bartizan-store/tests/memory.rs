@@ -34,7 +34,8 @@ async fn conforms() {
 }
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
-const LIMITS: MemoryLimits = MemoryLimits { sessions: 1000, tokens: 1000, buckets: 6400, revocations: 1000 };
+const LIMITS: MemoryLimits =
+    MemoryLimits { sessions: 1000, tokens: 1000, buckets: 6400, revocations: 1000, api_keys: 100 };
 
 fn at(milliseconds: u64) -> Timestamp {
     Timestamp(NOW.0 + milliseconds)

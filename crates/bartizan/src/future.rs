@@ -19,7 +19,7 @@ use tower_service::Service;
 use crate::{
     BoxFuture, DenialEvent, HeaderPairs, OsClock, OsEntropy,
     body::{BoxError, Exceeded, RequestBodies, RequestBody, ResponseBodies},
-    connection, csrf_token,
+    claims, connection, csrf_token,
     extract::{ClientIp, CspNonce},
     headers,
     judge::{Judged, Seen, Shared},
@@ -175,6 +175,9 @@ fn introduce(extensions: &mut Extensions, grant: &Grant, peer: Option<IpAddr>) {
     }
     if let Some(principal) = grant.principal() {
         extensions.insert(principal.clone());
+        if let Some(claims) = claims::Carried::of(grant) {
+            extensions.insert(claims);
+        }
     }
 }
 

@@ -8,7 +8,7 @@
 //! The public interface is:
 //!
 //! - [`BartizanLayer`] (a [`Layer`]), and the [`Engine`] that it is built from, which a [`PolicyFile`] gives;
-//! - [`Sessions`], [`Session`], [`CsrfToken`], [`CspNonce`] and [`ClientIp`]: what a handler may ask for;
+//! - [`Sessions`], [`Session`], [`Claims`], [`CsrfToken`], [`CspNonce`] and [`ClientIp`]: what a handler may ask for;
 //! - [`Store`]: who answers for credentials; its [`Principal`] reaches the handler as an extension;
 //! - [`DenialEvent`]: what the log says of a refusal;
 //! - [`policy`]: what a person writes.
@@ -17,6 +17,7 @@
 //! extractors.
 
 mod body;
+mod claims;
 mod connection;
 mod csrf_token;
 mod extract;
@@ -35,14 +36,17 @@ mod session_error;
 mod session_handle;
 mod world;
 
+#[cfg(not(feature = "jwt"))]
+pub use bartizan_core::jwt;
 pub use bartizan_core::{
-    Answer, Credential, Decision, Denial, DenialCode, Deployment, Engine, Grant, PolicyError, Principal,
-    Query, Reason, RequestId, Scheme, Warning, api_key, keys, limit, policy, session,
+    Answer, Decision, Denial, DenialCode, Deployment, Engine, Grant, PolicyError, Principal, Query, Reason,
+    RequestId, Scheme, Warning, api_key, keys, limit, policy, session,
 };
 pub use bartizan_store::{Answers, BoxFuture, NoStore, Store, StoreError, WithLocalLimits};
 #[cfg(feature = "axum")]
 pub use body::AxumBodies;
 pub use body::{AnyBodies, BodyTooLarge, BoxError, RequestBodies, RequestBody, ResponseBodies, ResponseBody};
+pub use claims::{Claims, NoClaims};
 pub use connection::{HeaderPairs, PeerAddr};
 pub use csrf_token::{CsrfToken, NoCsrfToken};
 pub use extract::{ClientIp, CspNonce, UnknownPeer};

@@ -241,6 +241,7 @@ impl Handle {
         match self.store.answer(Query::Session { key, now }).await {
             Answer::Session(record) if record.is_alive(now) => Ok(Some(Session(Principal {
                 subject: record.subject,
+                issuer: None,
                 kind: bartizan_core::policy::CredentialKind::Session,
                 scopes: record.scopes,
             }))),
@@ -343,7 +344,8 @@ mod axum_extractors {
         }
     }
 
-    /// A principal of any kind, for a handler that cannot be reached without one.
+    /// Who asks, whether by a session, a token or an API key, for a handler that cannot be reached without one. Others get
+    /// 401. The same subject of two [issuers](Principal::issuer) is two people.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Authenticated(pub Principal);
 

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use bartizan_core::{
-    Answer, Principal, Query, Timestamp,
+    Answer, Query, Timestamp,
+    jwt::IssuerId,
     limit::{self, Taken},
     policy::{CredentialKind, LimitStore},
     session::SessionRecord,
 };
 
-use crate::{Case, KeyState, api_key};
+use crate::{Case, KeyState, TokenState, api_key, jwt};
 
 /// What the store answers to whoever asks for a credential.
 #[derive(Clone, Debug)]
@@ -24,11 +25,20 @@ pub enum StoreAnswer {
         kind: Option<CredentialKind>,
         /// What has become of it, where it is an API key.
         key: Option<KeyState>,
+        /// What has become of it, where it is a token.
+        token: Option<TokenState>,
     },
     /// There is no such credential.
     Unknown,
     /// The store cannot be asked.
     Unavailable,
+}
+
+impl StoreAnswer {
+    /// The scopes of who is known.
+    pub(crate) fn scopes(&self) -> &[String] {
+        if let Self::Principal { scopes, .. } = self { scopes } else { &[] }
+    }
 }
 
 /// The store of one case, for one request. It remembers how often somebody took from a bucket.
@@ -51,7 +61,8 @@ impl CaseStore {
     /// What the case says about `query`; [`Answer::Unavailable`] where it says nothing.
     pub fn answer(&mut self, query: &Query) -> Answer {
         match query {
-            Query::Principal(credential) => self.principal(credential.kind()),
+            Query::TokenKey { issuer, kid, .. } => self.token_key(*issuer, kid.as_deref()),
+            Query::Revocation { .. } => self.revocation(),
             Query::Session { now, .. } => self.session(*now),
             Query::ApiKey { now, .. } => self.api_key(*now),
             Query::Begin(_) | Query::End(_) if !matches!(self.answer, StoreAnswer::Unavailable) => {
@@ -67,10 +78,21 @@ impl CaseStore {
         }
     }
 
-    fn principal(&self, asked: CredentialKind) -> Answer {
-        self.known(asked, |subject, scopes| {
-            Answer::Principal(Principal { subject: subject.into(), kind: asked, scopes })
+    fn token_key(&self, issuer: IssuerId, kid: Option<&str>) -> Answer {
+        self.known(CredentialKind::Jwt, |_, _| {
+            jwt::key(issuer, kid, self.token()).map_or(Answer::Unknown, Answer::TokenKey)
         })
+    }
+
+    fn revocation(&self) -> Answer {
+        match self.token() {
+            Some(TokenState::Unsure) => Answer::Unavailable,
+            state => Answer::Revoked(state == Some(TokenState::Revoked)),
+        }
+    }
+
+    fn token(&self) -> Option<TokenState> {
+        if let StoreAnswer::Principal { token, .. } = self.answer { token } else { None }
     }
 
     fn session(&self, now: Timestamp) -> Answer {

@@ -289,8 +289,8 @@ fn read_response(response: written::Response) -> Result<Response, String> {
 
 fn read_answer(answer: Option<written::Answer>) -> StoreAnswer {
     match answer {
-        Some(written::Answer::Principal(written::PrincipalAnswer { subject, scopes, kind, key })) => {
-            StoreAnswer::Principal { subject, scopes, kind, key }
+        Some(written::Answer::Principal(written::PrincipalAnswer { subject, scopes, kind, key, token })) => {
+            StoreAnswer::Principal { subject, scopes, kind, key, token }
         }
         Some(written::Answer::Word(written::AnswerWord::Unknown)) => StoreAnswer::Unknown,
         Some(written::Answer::Word(written::AnswerWord::Unavailable)) | None => StoreAnswer::Unavailable,

@@ -1,4 +1,4 @@
-//! CSRF tokens and API keys in cases: named in the files, made when a case is run.
+//! CSRF tokens, tokens (JWT) and API keys in cases: named in the files, made when a case is run.
 
 use bartizan_core::{
     Entropy, Timestamp,
@@ -7,14 +7,18 @@ use bartizan_core::{
     session::SessionKey,
 };
 
-use crate::{Case, Request, api_key, deployment::keys};
+use crate::{Case, Request, api_key, deployment::keys, jwt};
 
 impl Case {
     /// The case with the tokens that it names, made for a deployment with its keys whose clock shows `now`.
     pub(crate) fn with_tokens(&self, now: Timestamp) -> Self {
         let mut case = self.clone();
+        let scopes = self.answer.scopes();
         let fill = |text: &mut Vec<u8>| {
             if let Some(filled) = fill(text, &|token| token.mint(now)) {
+                *text = filled;
+            }
+            if let Some(filled) = jwt::fill(text, scopes, now) {
                 *text = filled;
             }
             if let Some(filled) = api_key::fill(text) {

@@ -7,16 +7,20 @@
 //! the CSRF token of the client with the session cookie `abc`, and `{csrf:presession:…}` for that of the pre-session
 //! cookie; `{csrf-previous:…}` was made with the key before the current one, `{csrf-expired:…}` with the one before
 //! that, `{csrf-future:…}` with a key whose time has not come. `{api-key}` stands for the one API key that a store may
-//! know, with the prefix `acme`, and `{api-key-forged}` for its id with another secret. In what the client is expected to
-//! get, `{token}` stands for a CSRF token and `{id}` for the id of a pre-session, each the same in all places of one
-//! text.
+//! know, with the prefix `acme`, and `{api-key-forged}` for its id with another secret. `{jwt:alice}` stands for Alice's
+//! token of the issuer `https://api.example.com` for the audience `api`, with the scopes of `answer`; `{jwt-KIND:alice}` for
+//! one that is `expired`, `early`, `forged`, `cut` (without a signature), an `identity` token, `misdirected` (for another
+//! audience), `endless`, `unsigned` (`alg` is `none`), `confused` (of another `alg` than its key), of an `unknown` key, of a
+//! `stranger`, of the `foreign` issuer `https://login.example.net` (signed with `foreign-secret`: by HS256), or `bare`
+//! (without `kid`, `typ`, `iss` and `aud`). In what the client is expected to get, `{token}` stands for a CSRF token and
+//! `{id}` for the id of a pre-session, each the same in all places of one text.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
 use bartizan_core::policy::CredentialKind;
 use serde::Deserialize;
 
-use crate::{Fault, KeyState, Surface};
+use crate::{Fault, KeyState, Surface, TokenState};
 
 /// One file.
 #[derive(Debug, Deserialize)]
@@ -151,6 +155,8 @@ pub struct PrincipalAnswer {
     /// What has become of the API key: `expired`, `revoked`, `replaced`, `ended`, `moved`. Nothing where nothing is
     /// written.
     pub key: Option<KeyState>,
+    /// What has become of the token: `revoked`, `unsure`, `imported` (its key). Nothing where nothing is written.
+    pub token: Option<TokenState>,
     /// The kind of credential that is known; credentials of another kind are unknown.
     pub kind: Option<CredentialKind>,
 }

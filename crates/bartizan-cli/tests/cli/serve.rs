@@ -257,7 +257,7 @@ fn routes_that_nobody_can_use_are_named() {
     let file = folder.path().join("p.toml");
     std::fs::write(
         &file,
-        "version = 1\nmode = \"report\"\n[csrf]\nmode = \"off\"\n[session]\n[jwt]\n[store]\nurl = \"memory:\"\n[default]\nrequire = \"jwt\"\n[[route]]\nmatch = \"* /open/**\"\nrequire = \"nothing\"\n[[route]]\nmatch = \"* /home/**\"\nrequire = \"session\"\n[[route]]\nmatch = \"* /either/**\"\nrequire = { any = [\"session\", \"jwt\"] }\n[[route]]\nmatch = \"* /admin/**\"\n",
+        "version = 1\nmode = \"report\"\n[csrf]\nmode = \"off\"\n[session]\n[jwt]\nissuer = \"https://a.example\"\naudience = \"a\"\n[store]\nurl = \"memory:\"\n[default]\nrequire = \"jwt\"\n[[route]]\nmatch = \"* /open/**\"\nrequire = \"nothing\"\n[[route]]\nmatch = \"* /home/**\"\nrequire = \"session\"\n[[route]]\nmatch = \"* /either/**\"\nrequire = { any = [\"session\", \"jwt\"] }\n[[route]]\nmatch = \"* /admin/**\"\n",
     )
     .unwrap();
     let gateway = Gateway::start(&["--policy", file.to_str().unwrap()]);

@@ -57,7 +57,12 @@ impl Rule {
             CredentialKind::Jwt => b"jwt",
             CredentialKind::ApiKey => b"api-key",
         };
-        self.take_named(&[kind, principal.subject.as_bytes()], 1, now)
+        let subject = principal.subject.as_bytes();
+        match &principal.issuer {
+            // A name is of its issuer.
+            Some(issuer) => self.take_named(&[kind, issuer.as_bytes(), subject], 1, now),
+            None => self.take_named(&[kind, subject], 1, now),
+        }
     }
 
     fn take(self, key: LimitKey, cost: u32, now: Timestamp) -> Query {
@@ -384,7 +389,7 @@ mod tests {
             store: LimitStore::Shared,
         };
         let take = |subject: &str, kind| {
-            let principal = Principal { subject: subject.into(), kind, scopes: Vec::new() };
+            let principal = Principal { subject: subject.into(), issuer: None, kind, scopes: Vec::new() };
             rule.take_principal(&principal, Timestamp(7))
         };
         assert_eq!(take("alice", CredentialKind::Session), take("alice", CredentialKind::Session));

@@ -1,6 +1,6 @@
 //! What a route requires of who asks: a kind of credential, a scope.
 
-use alloc::{boxed::Box, string::String, vec::Vec};
+use alloc::{boxed::Box, format, string::String, vec::Vec};
 
 use super::Finding;
 use crate::{
@@ -10,6 +10,9 @@ use crate::{
     facts::Facts,
     policy::{CredentialKind, RequireConfig},
 };
+
+/// The challenge of a 401 about a token (RFC 6750 §3.1).
+pub(crate) const INVALID_TOKEN: &str = "Bearer error=\"invalid_token\"";
 
 /// Which kinds of credential the policy configures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -103,6 +106,15 @@ impl Requirement {
     /// The `WWW-Authenticate` challenge of a 401 (RFC 9110 §11.6.1), where there is a scheme to name.
     pub(crate) fn challenge(&self) -> Option<&'static str> {
         (self.accepts(CredentialKind::Jwt) || self.accepts(CredentialKind::ApiKey)).then_some("Bearer")
+    }
+
+    /// The same of a 403, for a token that lacks the scope (RFC 6750 §3.1), where tokens will do.
+    pub(crate) fn scope_challenge(&self) -> Option<String> {
+        let Self::Any { scope: Some(scope), .. } = self else { return None };
+        // RFC 6749 §3.3: what stands between quotes without being written in another way.
+        let is_plain = scope.bytes().all(|byte| matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=b'~'));
+        let named = if is_plain { format!(", scope=\"{scope}\"") } else { String::new() };
+        self.accepts(CredentialKind::Jwt).then(|| format!("Bearer error=\"insufficient_scope\"{named}"))
     }
 
     /// The credential to ask about. An explicit one beats a cookie; a session is asked for only where it is needed.
@@ -303,7 +315,12 @@ mod tests {
     #[test]
     fn kinds_and_scopes() {
         use CredentialKind::{ApiKey, Jwt, Session};
-        let alice = Principal { subject: "alice".into(), kind: Session, scopes: ["admin".into()].into() };
+        let alice = Principal {
+            subject: "alice".into(),
+            issuer: None,
+            kind: Session,
+            scopes: ["admin".into()].into(),
+        };
         for (requirement, kind, expected) in [
             (Requirement::Nothing, None, None),
             (Requirement::Nothing, Some(Session), None),

@@ -1,6 +1,6 @@
 //! API keys in the course of a request: what is compiled, what is asked, what the answer comes to.
 
-use alloc::{boxed::Box, format, string::String};
+use alloc::{boxed::Box, format};
 use core::time::Duration;
 
 use super::evaluation::{Evaluation, Stop};
@@ -11,7 +11,7 @@ use crate::{
     decision::Seldom,
     error::Problems,
     headers::http_date,
-    policy::{CredentialKind, Mode, Policy},
+    policy::{CredentialKind, Policy},
 };
 
 /// What keys begin with where the policy does not say it.
@@ -55,7 +55,7 @@ where
         match key {
             Ok(key) => Ok(Query::ApiKey { id: key.id(), now: self.now }),
             // What it is instead may be a password: it is not for the log.
-            Err(fault) => Err(self.refuse_key(
+            Err(fault) => Err(self.refuse_credential(
                 DenialCode::ApiKeyMalformed,
                 &format!("{fault}"),
                 "what was sent as an API key is none",
@@ -91,12 +91,9 @@ where
                 };
                 (code, format!("{}: {error}", key.id()), why)
             }
-            None => {
-                let why = "the store that knows this credential cannot be asked";
-                (DenialCode::StoreUnavailable, String::new(), why)
-            }
+            None => return Err(self.refuse_unasked()),
         };
-        Err(self.refuse_key(code, &value, why))
+        Err(self.refuse_credential(code, &value, why))
     }
 
     /// Lets a key in. The use of one that was replaced is told, for it will be refused.
@@ -112,16 +109,7 @@ where
             let reason = Reason::with_value(DenialCode::ApiKeyExpired, value.as_bytes());
             self.context.seldom().reports.push(reason);
         }
-        Principal { subject: record.owner, kind: CredentialKind::ApiKey, scopes: record.scopes }
-    }
-
-    #[cold]
-    fn refuse_key(&mut self, code: DenialCode, value: &str, why: &'static str) -> Stop {
-        match self.settle_refusal(CONTROL, Mode::Enforce, code, value.as_bytes(), why) {
-            Err(stop) => stop,
-            // What is enforced is refused.
-            Ok(()) => Stop::Refused(Reason::new(code)),
-        }
+        Principal { subject: record.owner, issuer: None, kind: CredentialKind::ApiKey, scopes: record.scopes }
     }
 }
 
@@ -133,7 +121,7 @@ pub(super) fn sunset(seldom: &Seldom) -> Option<(ResponseHeader, Box<[u8]>)> {
 
 #[cfg(test)]
 mod tests {
-    use alloc::{vec, vec::Vec};
+    use alloc::{string::String, vec, vec::Vec};
 
     use super::*;
     use crate::{
@@ -300,13 +288,12 @@ mod tests {
     fn an_answer_to_another_question_is_none() {
         let engine = build("", MASTER).unwrap();
         let Issued { key, record } = issued(&engine);
-        let principal = Principal { subject: "eve".into(), kind: CredentialKind::ApiKey, scopes: Vec::new() };
         let others = ApiKeyRecord { id: KeyId::from_bytes([1; 16]), ..record };
         for answer in [
             Answer::Done,
             Answer::Unavailable,
             Answer::Fresh(true),
-            Answer::Principal(principal),
+            Answer::Revoked(false),
             Answer::ApiKey(Box::new(others)),
         ] {
             let code = send(&engine, key.expose(), &answer).0.unwrap_err().reason().code();
@@ -320,7 +307,8 @@ mod tests {
         let Issued { key, record } = issued(&engine);
         let (decided, ..) = send(&engine, key.expose(), &Answer::ApiKey(Box::new(record.clone())));
         let grant = decided.unwrap();
-        let robot = Principal { subject: "robot".into(), kind: CredentialKind::ApiKey, scopes: Vec::new() };
+        let kind = CredentialKind::ApiKey;
+        let robot = Principal { subject: "robot".into(), issuer: None, kind, scopes: Vec::new() };
         assert_eq!(grant.principal(), Some(&robot));
         assert_eq!(grant.api_key(), Some(UsedKey { id: key.id(), replaced: None }));
         assert_eq!((grant.session(), grant.reports()), (None, &[][..]));

@@ -4,7 +4,7 @@ mod half_guarded;
 
 use alloc::{borrow::ToOwned as _, boxed::Box, format, string::String, vec::Vec};
 
-use super::{Inner, Modes, OwnCookies, Replies, Rules, TokenRules, Vary, api_key, store};
+use super::{Inner, Modes, OwnCookies, Replies, Rules, TokenRules, Vary, api_key, jwt, store};
 use crate::{
     Deployment, PolicyError, PolicyErrorKind, ResponseHeader,
     controls::{
@@ -80,6 +80,7 @@ pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, V
     store::check(policy, problems);
     store::secrets_are_references(policy, deployment, problems);
     let api_keys = api_key::compile(policy, deployment, problems);
+    let issuers = jwt::compile(policy, deployment, problems);
     let is_insecure = is_insecure(&public);
     let own_cookies = OwnCookies::new(!is_insecure);
     let sessions = policy.session.as_ref().map(|config| Sessions::compile(config, own_cookies, problems));
@@ -120,6 +121,7 @@ pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, V
         sharing,
         configured,
         api_keys,
+        issuers,
         sessions,
         logins,
         counts,
@@ -386,6 +388,9 @@ impl RuleCompiler<'_> {
             challenge: requirement
                 .challenge()
                 .map(|scheme| self.prepared.add(ResponseHeader::WwwAuthenticate, scheme)),
+            scope_challenge: requirement
+                .scope_challenge()
+                .map(|challenge| self.prepared.add(ResponseHeader::WwwAuthenticate, &challenge)),
             requirement,
             cors,
             cors_mode,

@@ -3,10 +3,10 @@
 use alloc::{borrow::Cow, boxed::Box, format, vec::Vec};
 use core::{net::IpAddr, time::Duration};
 
-use super::{Engine, Handoff, csrf_token};
+use super::{Engine, Handoff, csrf_token, jwt::Claimed};
 use crate::{
-    Answer, Credential, Decision, DenialCode, Entropy, Form, Grant, HeaderPair, Principal, Query, Reason,
-    RequestHead, Step, Timestamp, Trace, Verdict,
+    Answer, Decision, DenialCode, Entropy, Form, Grant, HeaderPair, Reason, RequestHead, Step, Timestamp,
+    Trace, Verdict,
     controls::{Finding, cors, rate_limit::Whom, requirement, session::HandoffRoute},
     decision::{Context, Edits, Nonce, Verified},
     facts::{Facts, Names, list},
@@ -27,19 +27,21 @@ pub struct Evaluation<'e, 'r, H, E, T> {
     pub(super) trace: T,
     pub(super) context: Context,
     pub(super) verified: Option<Box<Verified>>,
+    /// The token whose key was asked for.
+    pub(super) claimed: Option<Box<Claimed<'r>>>,
     /// Where a CSRF token is required.
     pub(super) token: Option<Box<csrf_token::Needed>>,
     /// `cross_site = "anonymous"`: the request comes in without identity.
     pub(super) is_anonymous: bool,
     pub(super) handoff: Option<HandoffRoute>,
-    stage: Stage,
+    pub(super) stage: Stage,
     /// The answer to what was asked, where it has come.
     pub(super) given: Option<Answer>,
 }
 
 /// What is judged next. Each stage may ask, and goes on where the answer is at hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+pub(super) enum Stage {
     /// The head: firewall, host, HTTPS, CORS, where the request comes from.
     Head,
     /// Whether to count the client's address.
@@ -54,6 +56,8 @@ enum Stage {
     Credential,
     /// Whose the credential of this kind is that was asked about.
     Answer(CredentialKind, Option<SessionKey>),
+    /// Whether the token that was verified is revoked.
+    Revocation,
     /// The CSRF token.
     Token(Option<CredentialKind>),
     /// The address was charged for a credential that is not valid.
@@ -104,6 +108,7 @@ where
             trace,
             context: Context::unknown(),
             verified: None,
+            claimed: None,
             token: None,
             is_anonymous: false,
             handoff: None,
@@ -217,15 +222,19 @@ where
             }
         }
         if let Stage::Answer(kind, session) = self.stage {
-            let principal = match self.verify(kind) {
-                Ok(principal) => principal,
-                Err(stop) => {
-                    self.stage = Stage::FailureCharged;
-                    return self.charge_failure(stop).map(|query| Some(Step::Need(query)));
+            match self.verify(kind, session) {
+                Ok(None) => self.stage = Stage::Token(Some(kind)),
+                Ok(Some(query)) => {
+                    self.stage = Stage::Revocation;
+                    return Ok(Some(Step::Need(query)));
                 }
-            };
-            self.verified = principal.map(|principal| Box::new(Verified { principal, session }));
-            self.stage = Stage::Token(Some(kind));
+                Err(stop) => return self.charge(stop),
+            }
+        } else if self.stage == Stage::Revocation {
+            match self.judge_revocation() {
+                Ok(()) => self.stage = Stage::Token(Some(CredentialKind::Jwt)),
+                Err(stop) => return self.charge(stop),
+            }
         }
         if self.stage == Stage::FailureCharged {
             return Err(self.failure_charged());
@@ -266,12 +275,20 @@ where
         Err(Stop::Refused(Reason::new(DenialCode::StoreUnavailable)))
     }
 
+    /// A credential that is not valid is charged to its address, and refused in any case.
+    #[cold]
+    fn charge(&mut self, stop: Stop) -> Result<Option<Step>, Stop> {
+        self.stage = Stage::FailureCharged;
+        self.charge_failure(stop).map(|query| Some(Step::Need(query)))
+    }
+
     /// Answers [`Step::Need`]. An answer that was not asked for refuses the request.
     pub fn supply(&mut self, answer: Answer) {
         match self.stage {
             Stage::AddressCounted
             | Stage::LoginAsked
             | Stage::Answer(..)
+            | Stage::Revocation
             | Stage::FailureCharged
             | Stage::PrincipalCounted(_)
             | Stage::Used
@@ -299,73 +316,6 @@ where
     /// The `match` of the route that the first step selected; `None` where `[default]` holds.
     pub fn route(&self) -> Option<&'e str> {
         self.engine.pattern(self.context.route)
-    }
-
-    /// Asks who this is, or goes on without.
-    #[inline]
-    fn ask_who(&mut self) -> Result<Option<Query>, Stop> {
-        let found = self.presented();
-        // Whoever signs in or out may have a session, whatever the route requires.
-        let session = self.facts.session.filter(|_| self.handoff.is_some() && !self.is_anonymous);
-        let Some((kind, secret)) = found.or(session.map(|cookie| (CredentialKind::Session, cookie))) else {
-            self.stage = Stage::Token(None);
-            return Ok(None);
-        };
-        if kind == CredentialKind::Session {
-            let key = SessionKey::of(secret);
-            self.stage = Stage::Answer(kind, Some(key));
-            return Ok(Some(Query::Session { key, now: self.now }));
-        }
-        self.stage = Stage::Answer(kind, None);
-        if kind == CredentialKind::ApiKey {
-            return self.ask_for_key(secret).map(Some);
-        }
-        Ok(Some(Query::Principal(Credential { kind, secret: secret.into() })))
-    }
-
-    /// The credential to ask about.
-    #[inline]
-    pub(super) fn presented(&self) -> Option<(CredentialKind, &'r [u8])> {
-        let inner = &self.engine.0;
-        let requirement = &self.engine.rules(self.context.route).requirement;
-        requirement.credential(&self.facts, inner.configured, inner.api_keys.as_ref(), self.is_anonymous)
-    }
-
-    /// What the answer about a credential of `kind` means.
-    fn verify(&mut self, kind: CredentialKind) -> Result<Option<Principal>, Stop> {
-        if kind == CredentialKind::ApiKey {
-            return self.verify_key().map(Some);
-        }
-        let requires_nothing =
-            self.engine.rules(self.context.route).requirement == requirement::Requirement::Nothing;
-        let (code, why) = match (kind, self.given.take()) {
-            (CredentialKind::Session, Some(Answer::Session(record))) if record.is_alive(self.now) => {
-                return Ok(Some(Principal { subject: record.subject, kind, scopes: record.scopes }));
-            }
-            (CredentialKind::Jwt, Some(Answer::Principal(principal))) => return Ok(Some(principal)),
-            // An invalid cookie is ignored where none is needed.
-            (CredentialKind::Session, Some(Answer::Unknown | Answer::Session(_))) if requires_nothing => {
-                return Ok(None);
-            }
-            (_, Some(Answer::Unknown | Answer::Session(_))) => {
-                (DenialCode::AuthInvalid, "the credential is not valid, or not any more")
-            }
-            // An answer to another question is none.
-            _ => (DenialCode::StoreUnavailable, "the store that knows this credential cannot be asked"),
-        };
-        self.settle("requirement", Mode::Enforce, Finding::refuse(code, b"", why))?;
-        // `settle` refuses what is enforced.
-        Err(Stop::Refused(Reason::new(code)))
-    }
-
-    /// What the route requires.
-    #[inline]
-    fn require(&mut self, kind: Option<CredentialKind>) -> Result<(), Stop> {
-        let requirement = &self.engine.rules(self.context.route).requirement;
-        let principal = self.verified.as_ref().map(|verified| &verified.principal);
-        // What a route requires has no mode: a watched door is still a door.
-        let finding = requirement.decide(principal, kind);
-        self.settle("requirement", Mode::Enforce, finding)
     }
 
     pub(super) fn judge(

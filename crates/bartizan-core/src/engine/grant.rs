@@ -56,6 +56,11 @@ impl Grant {
         self.context.seldom.as_ref()?.api_key
     }
 
+    /// The claims of the request's token, where one was its credential: one JSON object (RFC 7519 §4), as it was signed.
+    pub fn claims(&self) -> Option<&[u8]> {
+        self.verified.as_ref()?.claims.as_deref()
+    }
+
     /// The `match` of the route that was selected; `None` where `[default]` holds.
     pub fn route(&self) -> Option<&str> {
         self.engine.pattern(self.context.route)

@@ -6,6 +6,7 @@ use alloc::format;
 use super::{
     Engine,
     evaluation::{Evaluation, Stop},
+    jwt,
 };
 use crate::{
     Answer, DenialCode, Entropy, Grant, HeaderPair, Query, Reason, Reply, ResponseEdits, ResponseHeader,
@@ -121,7 +122,8 @@ where
 
 /// Whether somebody was asked about a credential, and it is not valid.
 const fn is_failure(code: DenialCode) -> bool {
-    matches!(code, DenialCode::AuthInvalid | DenialCode::ApiKeyInvalid | DenialCode::ApiKeyExpired)
+    jwt::is_after_question(code)
+        || matches!(code, DenialCode::AuthInvalid | DenialCode::ApiKeyInvalid | DenialCode::ApiKeyExpired)
 }
 
 impl Engine {

@@ -2,11 +2,13 @@
 
 mod api_key;
 mod build;
+mod credential;
 mod csrf_token;
 mod evaluation;
 mod grant;
 mod handoff;
 mod head_controls;
+mod jwt;
 mod limits;
 mod login;
 mod own_cookies;
@@ -36,7 +38,7 @@ use crate::{
         firewall::Firewall,
         host::Hosts,
         rate_limit::{self, Limits},
-        requirement::{Configured, Requirement},
+        requirement::{self, Configured, Requirement},
         session::{BegunSession, Sessions},
     },
     cookie::{self, CookieRules},
@@ -48,6 +50,7 @@ use crate::{
         problem,
         table::{KindCsp, Table},
     },
+    jwt::Issuers,
     keys::Keys,
     login::LoginGuard,
     origin::OriginSet,
@@ -88,6 +91,7 @@ struct Inner {
     sharing: Shared,
     configured: Configured,
     api_keys: Option<ApiKeys>,
+    issuers: Option<Issuers>,
     sessions: Option<Sessions>,
     logins: Option<LoginGuard>,
     /// Whether any route counts requests.
@@ -146,6 +150,8 @@ struct Rules {
     requirement: Requirement,
     /// The finished `WWW-Authenticate` of a 401.
     challenge: Option<crate::HeaderId>,
+    /// The finished `WWW-Authenticate` of a 403, for a token that lacks the scope.
+    scope_challenge: Option<crate::HeaderId>,
     csrf: Csrf,
     cors: Cors,
     cors_mode: Mode,
@@ -191,6 +197,7 @@ struct Replies {
     retry_after: crate::HeaderId,
     jwks: crate::HeaderId,
     for_minutes: crate::HeaderId,
+    invalid_token: crate::HeaderId,
 }
 
 impl Replies {
@@ -205,6 +212,7 @@ impl Replies {
             retry_after: prepared.add(ResponseHeader::RetryAfter, "5"),
             jwks: prepared.add(ResponseHeader::ContentType, "application/jwk-set+json"),
             for_minutes: prepared.add(ResponseHeader::CacheControl, "public, max-age=300"),
+            invalid_token: prepared.add(ResponseHeader::WwwAuthenticate, requirement::INVALID_TOKEN),
         }
     }
 }
@@ -228,6 +236,11 @@ impl Engine {
     /// How API keys are made and replaced. `None` where the policy has none.
     pub fn api_keys(&self) -> Option<&ApiKeys> {
         self.0.api_keys.as_ref()
+    }
+
+    /// Whose tokens are accepted, and what they must be like. `None` where the policy has none.
+    pub fn issuers(&self) -> Option<&Issuers> {
+        self.0.issuers.as_ref()
     }
 
     /// The headers that were finished at build; [`crate::HeaderId::index`] is a place in it.
@@ -406,6 +419,10 @@ impl Engine {
         let more = match reason.code() {
             DenialCode::RequestMethod => Some(replies.allow),
             DenialCode::StoreUnavailable => Some(replies.retry_after),
+            code if jwt::is_about_token(code) => Some(replies.invalid_token),
+            DenialCode::AuthScope if context.seldom.as_ref().is_some_and(|seldom| seldom.is_token) => {
+                self.rules(context.route).scope_challenge
+            }
             _ if status == 401 => self.rules(context.route).challenge,
             _ => None,
         };

@@ -5,6 +5,7 @@
 //! environment, is the `document` module's work.
 
 pub mod document;
+mod jwt;
 mod limits;
 mod options;
 mod store;
@@ -20,6 +21,7 @@ pub use document::{
     Diagnostic, Document, Location, PolicyInput, Provenance, load, load_and_build, redacted_source, schema,
     schema_text,
 };
+pub use jwt::{Audiences, JwtConfig, TrustedIssuerConfig};
 pub use limits::{
     LimitConfig, LimitStore, LoginProtectionConfig, RateLimitChoice, RateLimitConfig, RouteLimitConfig,
 };
@@ -331,20 +333,6 @@ pub struct HandoffConfig {
     pub login: Vec<String>,
     /// `["POST /logout"]`
     pub logout: Vec<String>,
-}
-
-/// `[jwt]`
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct JwtConfig {
-    /// The `iss` of our tokens.
-    pub issuer: Option<String>,
-    /// The `aud` of our tokens.
-    pub audience: Option<String>,
-    /// The algorithm of new keys.
-    pub algorithm: Option<JwtAlgorithm>,
-    /// How often a new key signs.
-    pub rotate_every: Option<Duration>,
 }
 
 /// `[api_keys]`

@@ -44,6 +44,9 @@ pub struct MemoryConfig {
     pub buckets: Option<u32>,
     /// Revocations of tokens and of subjects, each of about 70 bytes; 1 000 000. One more is refused.
     pub revocations: Option<u32>,
+    /// API keys, those that ended within the last 90 days among them, each of about 500 bytes; 100 000. One more is
+    /// refused.
+    pub api_keys: Option<u32>,
 }
 
 /// Where state is kept: `memory:`, `sqlite:PATH`, `postgres://user@host/database`, `redis://host:6379/0`, or

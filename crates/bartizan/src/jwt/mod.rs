@@ -5,13 +5,19 @@ mod access_token;
 mod imported_key;
 mod key_ring;
 mod material;
+mod remote_issuer;
 mod sealing;
 mod signing_key;
 mod verifying_key;
 
 pub use access_token::{AccessToken, IssuedToken};
+pub use bartizan_core::jwt::*;
 pub use imported_key::{ImportFault, ImportedKey};
 pub use key_ring::{KeyRing, KeyRingError};
+pub use remote_issuer::{
+    CaFault, Document, DocumentUrl, DocumentUrlFault, FetchDocument, FetchError, HttpsFetch, ISSUER_TARGET,
+    KeysUnavailable, RemoteIssuer, RemoteIssuerError, RemoteKeySettings,
+};
 pub use sealing::{SealError, seal, unseal};
 pub use signing_key::{KeyFault, SigningKey};
 pub use verifying_key::verifying_key;

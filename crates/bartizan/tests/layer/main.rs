@@ -11,3 +11,4 @@ mod server;
 mod session_attacks;
 mod sessions;
 mod surfaces;
+mod tokens;

@@ -281,6 +281,7 @@ fn stand_in<'de, T: DeserializeSeed<'de>>(key: &str, seed: T) -> Result<T::Value
     match key {
         "version" | "limit" => seed.deserialize(1_u32.into_deserializer()),
         "match" => seed.deserialize(spelt("* /")),
+        "issuer" => seed.deserialize(spelt("https://stand.in")),
         "per" => seed.deserialize(spelt("1s")),
         "any" => seed.deserialize(SeqDeserializer::new(iter::empty::<&str>())),
         _ => seed.deserialize(spelt("env://STAND_IN")),
@@ -307,7 +308,22 @@ mod tests {
             .map(|key| key.as_str().unwrap())
             .collect();
         required.sort_unstable();
-        assert_eq!(required, ["any", "certificate", "key", "limit", "match", "per", "version"]);
+        assert_eq!(
+            required,
+            [
+                "any",
+                "audience",
+                "audience",
+                "certificate",
+                "issuer",
+                "issuer",
+                "key",
+                "limit",
+                "match",
+                "per",
+                "version"
+            ]
+        );
 
         let table = |lacking: &[&'static str], entries: Vec<(&str, Node)>| {
             let mut table = Node::table(Origin::nowhere());
@@ -325,8 +341,11 @@ mod tests {
         let routes = Node::new(Value::Array([route].into()), Origin::nowhere());
         let server = table(&[], [("tls", table(&["certificate", "key"], [].into()))].into());
         let limits = table(&[], [("address", table(&["limit", "per"], [].into()))].into());
-        let mut policy =
-            table(&["version"], [("route", routes), ("server", server), ("rate_limit", limits)].into());
+        let trusted =
+            Node::new(Value::Array([table(&["audience", "issuer"], [].into())].into()), Origin::nowhere());
+        let jwt = table(&["audience", "issuer"], [("trusted_issuer", trusted)].into());
+        let tables = [("jwt", jwt), ("route", routes), ("server", server), ("rate_limit", limits)];
+        let mut policy = table(&["version"], tables.into());
         Policy::deserialize(NodeDeserializer(&mut policy)).unwrap();
     }
 }

@@ -253,7 +253,7 @@ fn overrides_reach_everything() {
     assert_eq!(policy.cors.mode, Some(Mode::Off));
     assert_eq!(policy.cors.max_age.unwrap().0.as_secs(), 7200);
     assert!(policy.cors.methods.is_some());
-    assert_eq!(policy.jwt.as_ref().unwrap().issuer.as_deref(), Some("8080"));
+    assert_eq!(policy.jwt.as_ref().unwrap().issuer, "8080");
     assert!(policy.headers.x_xss_protection.is_some());
     assert_eq!(policy.server.threads, Some(2));
     assert_eq!(policy.route[1].require, Some(RequireConfig::One(CredentialKind::Nothing)));

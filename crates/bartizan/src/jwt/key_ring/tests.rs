@@ -65,7 +65,7 @@ async fn what_one_node_issues_another_verifies() {
         let claims = claims.verify(&key, &Rules::new("https://api.example.com", "api"), NOW).unwrap();
         let written: serde_json::Value = serde_json::from_slice(&claims.claims).unwrap();
         assert_eq!((&written["tenant"], &*claims.subject), (&7.into(), "alice"));
-        assert_eq!(claims.scopes, ["read".into(), "write".into()]);
+        assert_eq!(claims.scopes, ["read", "write"].map(Box::<str>::from));
         let published = one.jwks(late).unwrap().matches("\"kid\"").count();
         assert_eq!(published, if algorithm == Algorithm::Hs256 { 0 } else { 2 }, "{algorithm}");
     }
