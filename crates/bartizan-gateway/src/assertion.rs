@@ -129,27 +129,27 @@ impl Signer {
     }
 }
 
-/// The public keys that assertions are verified with, as a JWK set (RFC 7517): of the period before `now`, of this one,
+/// The public keys that assertions are verified with, each a JWK (RFC 7517 §4): of the period before `now`, of this one,
 /// and of a year ahead; of each master key.
-pub fn assertion_jwks(keys: &Keys, now: Timestamp) -> String {
+pub fn assertion_keys(keys: &Keys, now: Timestamp) -> Vec<Box<str>> {
     let period = Keys::period(now);
     let seeds =
         (period.saturating_sub(1)..=period + AHEAD).flat_map(|period| keys.derive_all(PURPOSE, period));
-    let jwks: Vec<_> = seeds
+    seeds
         .filter_map(|seed| Ed25519KeyPair::from_seed_unchecked(seed.as_ref()).ok())
         .map(|pair| {
             let public = pair.public_key().as_ref();
-            json!({
+            let jwk = json!({
                 "kty": "OKP",
                 "crv": "Ed25519",
                 "alg": "EdDSA",
                 "use": "sig",
                 "kid": thumbprint(public),
                 "x": URL_SAFE_NO_PAD.encode(public),
-            })
+            });
+            jwk.to_string().into()
         })
-        .collect();
-    json!({ "keys": jwks }).to_string()
+        .collect()
 }
 
 /// The key's id: its thumbprint (RFC 7638 §3, RFC 8037 §2).
@@ -185,6 +185,10 @@ mod tests {
     }
 
     /// The claims, if a key of the set verifies the token.
+    fn assertion_jwks(keys: &Keys, now: Timestamp) -> String {
+        format!(r#"{{"keys":[{}]}}"#, assertion_keys(keys, now).join(","))
+    }
+
     fn verified(token: &str, jwks: &str) -> Option<Value> {
         let (signed, signature) = token.rsplit_once('.').unwrap();
         let (header, claims) = signed.split_once('.').unwrap();

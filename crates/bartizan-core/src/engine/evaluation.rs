@@ -5,8 +5,8 @@ use core::{net::IpAddr, time::Duration};
 
 use super::{Engine, Handoff, csrf_token, jwt::Claimed};
 use crate::{
-    Answer, Decision, DenialCode, Entropy, Form, Grant, HeaderPair, Reason, RequestHead, Step, Timestamp,
-    Trace, Verdict,
+    Answer, Decision, DenialCode, Entropy, Form, Grant, HeaderPair, Query, Reason, RequestHead, Step,
+    Timestamp, Trace, Verdict,
     controls::{Finding, cors, rate_limit::Whom, requirement, session::HandoffRoute},
     decision::{Context, Edits, Nonce, Verified},
     facts::{Facts, Names, list},
@@ -68,6 +68,8 @@ pub(super) enum Stage {
     Requirement(Option<CredentialKind>),
     /// Whether the token that is good once was used before: last, so that nothing that is refused uses it up.
     Used,
+    /// The public keys, which is all that was asked for.
+    PublicKeys,
     /// Nothing: it is decided. What is asked now is a mistake of the surface, and is refused.
     Decided,
 }
@@ -78,6 +80,8 @@ pub(super) enum Stop {
     /// And the client is told when to come again.
     RefusedUntil(Reason, Duration),
     Answered(crate::Reply),
+    /// The public keys are asked for, which the key ring has.
+    AskedForKeys,
 }
 
 impl<'e, 'r, H, E, T> Evaluation<'e, 'r, H, E, T>
@@ -159,8 +163,11 @@ where
             Ok(Some(question)) => question,
             Ok(None) => Step::Done(Decision::Allow(self.grant())),
             Err(stop) => {
-                self.stage = Stage::Decided;
-                Step::Done(match stop {
+                let decision = match stop {
+                    Stop::AskedForKeys => {
+                        self.stage = Stage::PublicKeys;
+                        return Step::Need(Query::PublicKeys { now: self.now });
+                    }
                     Stop::Answered(reply) => Decision::Respond(reply),
                     Stop::Refused(reason) => {
                         Decision::Deny(self.engine.deny(reason, &self.context, &mut self.entropy))
@@ -171,7 +178,9 @@ where
                         &self.context,
                         &mut self.entropy,
                     )),
-                })
+                };
+                self.stage = Stage::Decided;
+                Step::Done(decision)
             }
         }
     }
@@ -269,6 +278,9 @@ where
             self.stage = Stage::Decided;
             return Ok(None);
         }
+        if self.stage == Stage::PublicKeys {
+            return Err(self.answer_with_ring());
+        }
         Err(Stop::Refused(Reason::new(DenialCode::StoreUnavailable)))
     }
 
@@ -288,6 +300,7 @@ where
             | Stage::Revocation
             | Stage::FailureCharged
             | Stage::PrincipalCounted(_)
+            | Stage::PublicKeys
             | Stage::Used
                 if self.given.is_none() =>
             {
