@@ -264,6 +264,8 @@ pub(crate) struct Context {
     pub(crate) isolation_read: bool,
     pub(crate) isolation_suspect: bool,
     pub(crate) is_websocket: bool,
+    /// `cross_site = "anonymous"`: the request comes in without identity.
+    pub(crate) is_anonymous: bool,
     /// The response is for this client alone, whatever its headers say.
     pub(crate) is_personal: bool,
     pub(crate) edits: Edits,

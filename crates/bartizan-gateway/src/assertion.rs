@@ -63,16 +63,18 @@ impl Assertions {
 
     /// The header for a request of a session; `None` where nobody is signed in.
     pub(crate) fn header(&self, grant: &Grant, now: Timestamp) -> Option<HeaderValue> {
-        let (principal, session) = (grant.principal()?, grant.session()?);
-        let now = now.0 / 1000;
+        self.kept_or_signed(grant.session()?, grant.principal()?, now.0 / 1000)
+    }
+
+    fn kept_or_signed(&self, session: SessionKey, principal: &Principal, now: u64) -> Option<HeaderValue> {
         let mut tokens = self.tokens.borrow_mut();
-        if let Some(token) = tokens.get(&session).filter(|token| token.expires >= now + LEFT) {
+        if let Some(token) = tokens.get(&session).filter(|token| token.is_good(now)) {
             return Some(token.value.clone());
         }
         let mut value = HeaderValue::try_from(self.sign(principal, now)?).ok()?;
         value.set_sensitive(true);
         if tokens.len() >= KEPT {
-            tokens.retain(|_, token| token.expires >= now + LEFT);
+            tokens.retain(|_, token| token.is_good(now));
         }
         if tokens.len() < KEPT {
             tokens.insert(session, Token { value: value.clone(), expires: now + LIFE });
@@ -103,6 +105,14 @@ impl Assertions {
         token.push('.');
         token.push_str(&URL_SAFE_NO_PAD.encode(signature));
         Some(token)
+    }
+}
+
+impl Token {
+    /// Whether it may be sent once more. One that was made before the clock stepped back is of a time that has not come:
+    /// upstreams would refuse it.
+    const fn is_good(&self, now: u64) -> bool {
+        now + LEFT <= self.expires && self.expires <= now + LIFE
     }
 }
 
@@ -211,6 +221,23 @@ mod tests {
             &assertion_jwks(&keys, Timestamp(NOW * 1000)),
         );
         assert!(without.unwrap().get("scope").is_none());
+    }
+
+    #[test]
+    fn a_token_is_sent_again_for_half_of_its_life_and_not_before_its_time() {
+        let keys = keys("0123456789abcdef0123456789abcdef");
+        let assertions = Assertions::new(keys.clone(), "i");
+        let session = SessionKey::of(b"alice's");
+        // The last of them after the clock has stepped back, and forward again.
+        for (now, issued) in [(0, 0), (1, 0), (30, 0), (31, 31), (31 - 3600, 31 - 3600), (31, 31)] {
+            let now = NOW.checked_add_signed(now).unwrap();
+            let token = assertions.kept_or_signed(session, &alice(&[]), now).unwrap();
+            let claims =
+                verified(token.to_str().unwrap(), &assertion_jwks(&keys, Timestamp(NOW * 1000))).unwrap();
+            assert_eq!(claims["iat"].as_i64(), Some(issued + i64::try_from(NOW).unwrap()), "{now}");
+        }
+        let bob = assertions.kept_or_signed(SessionKey::of(b"bob's"), &alice(&[]), NOW).unwrap();
+        assert!(bob.is_sensitive());
     }
 
     #[test]

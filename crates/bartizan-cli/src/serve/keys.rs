@@ -66,7 +66,7 @@ impl KeyError {
 
 /// Where the master key is kept.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum KeptIn {
+pub(crate) enum KeptIn {
     /// Where `store.master_key` says.
     Policy,
     /// In this file.
@@ -76,7 +76,7 @@ pub(super) enum KeptIn {
 }
 
 /// The keys of a deployment with these secrets, whose state is kept at `url`.
-pub(super) fn read(secrets: &Secrets, url: Option<&StoreUrl>) -> Result<(Keys, KeptIn), KeyError> {
+pub(crate) fn read(secrets: &Secrets, url: Option<&StoreUrl>) -> Result<(Keys, KeptIn), KeyError> {
     if let Some(key) = &secrets.master_key {
         return Ok((of_policy(key, &secrets.previous_master_keys)?, KeptIn::Policy));
     }

@@ -1,7 +1,7 @@
 //! `bartizan serve`: stands in front of an application.
 
 mod banner;
-mod keys;
+pub(crate) mod keys;
 mod shutdown;
 mod token_keys;
 

@@ -31,8 +31,6 @@ pub struct Evaluation<'e, 'r, H, E, T> {
     pub(super) claimed: Option<Box<Claimed<'r>>>,
     /// Where a CSRF token is required.
     pub(super) token: Option<Box<csrf_token::Needed>>,
-    /// `cross_site = "anonymous"`: the request comes in without identity.
-    pub(super) is_anonymous: bool,
     pub(super) handoff: Option<HandoffRoute>,
     pub(super) stage: Stage,
     /// The answer to what was asked, where it has come.
@@ -114,7 +112,6 @@ where
             verified: None,
             claimed: None,
             token: None,
-            is_anonymous: false,
             handoff: None,
             stage: Stage::Head,
             given: None,
@@ -391,7 +388,8 @@ where
         self.note_edits();
         if let Some(route) = self.handoff {
             let nonce = Nonce::new(&mut self.entropy);
-            let presented = self.facts.session.map(SessionKey::of);
+            // Who comes in without identity signs nobody out.
+            let presented = self.facts.session.filter(|_| !self.context.is_anonymous).map(SessionKey::of);
             self.context.seldom().handoff = Some(Handoff { nonce, route, presented });
         }
         Grant {
@@ -405,7 +403,7 @@ where
     fn note_edits(&mut self) {
         let engine = self.engine;
         let (configured, facts) = (engine.0.configured, &self.facts);
-        let anonymous = self.is_anonymous;
+        let anonymous = self.context.is_anonymous;
         let rules = engine.rules(self.context.route);
         let authorization = facts.authorization.value().is_some_and(|value| {
             let verified = configured.jwt || configured.api_keys;

@@ -161,7 +161,7 @@ where
         } else {
             let found = rules.csrf.decide(&self.facts, &inner.origins, scheme);
             self.context.read_fetch_site = found.read_fetch_site;
-            self.is_anonymous = found.anonymous;
+            self.context.is_anonymous = found.anonymous;
             needs_token = found.needs_token;
             self.settle("csrf", inner.modes.csrf, found.finding)?;
         }

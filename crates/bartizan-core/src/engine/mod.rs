@@ -45,7 +45,7 @@ use crate::{
         requirement::{Configured, Requirement},
         session::{BegunSession, Sessions},
     },
-    cookie::{self, CookieRules},
+    cookie::CookieRules,
     decision::Context,
     forwarding::Proxy,
     headers::{
@@ -286,16 +286,6 @@ impl Engine {
         self.0.sessions.is_some()
     }
 
-    /// The session that the lines of a request's `Cookie` header name, alive or not: for a handler of a route that
-    /// requires none.
-    pub fn session_of<'r>(&self, cookies: impl Iterator<Item = &'r [u8]>) -> Option<SessionKey> {
-        let name = self.0.sessions.as_ref()?.cookie_name().as_bytes();
-        let mut values =
-            cookies.flat_map(cookie::pairs).filter(|(found, _)| *found == name).map(|(_, value)| value);
-        // Of two, one was planted.
-        values.next().filter(|value| !value.is_empty() && values.next().is_none()).map(SessionKey::of)
-    }
-
     /// The routes' patterns, in order.
     pub fn routes(&self) -> impl Iterator<Item = &str> {
         self.0.routes.iter().map(Pattern::as_str)
@@ -464,6 +454,7 @@ impl Context {
             isolation_read: false,
             isolation_suspect: false,
             is_websocket: false,
+            is_anonymous: false,
             is_personal: false,
             edits: crate::decision::Edits::default(),
             seldom: None,

@@ -192,8 +192,8 @@ impl Policy {
     /// Whether anything is kept.
     fn needs_store(&self) -> bool {
         self.session.is_some()
-            || self.api_keys.is_some()
             || self.jwt.is_some()
+            || self.api_keys.is_some()
             || self.rate_limit.store == LimitStore::Shared
     }
 }

@@ -136,15 +136,21 @@ impl KeyRing {
         settings: Settings,
         now: Timestamp,
     ) -> Result<Self, KeyRingError> {
+        let ring = Self::unread(store, keys, settings);
+        ring.refresh(now).await?;
+        Ok(ring)
+    }
+
+    /// As [`open`](Self::open), without reading it yet: it is stale until the first change or refresh. For whoever brings
+    /// a key to a ring that may be empty, where that key signs at once ([`import`](Self::import)).
+    pub fn unread(store: Arc<dyn Store>, keys: Keys, settings: Settings) -> Self {
         let node = Node {
             snapshot: Snapshot::new(Ring::default(), settings.clone(), Timestamp(0)),
             version: None,
             keys: HashMap::new(),
         };
         let node = ArcSwap::from_pointee(node);
-        let ring = Self(Arc::new(Inner { store, keys, settings, node, asked: Mutex::new(Timestamp(0)) }));
-        ring.refresh(now).await?;
-        Ok(ring)
+        Self(Arc::new(Inner { store, keys, settings, node, asked: Mutex::new(Timestamp(0)) }))
     }
 
     /// Reads the ring again and does what is due. To be done several times within [`Settings::jwks_max_age`], see
