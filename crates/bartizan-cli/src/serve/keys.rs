@@ -52,12 +52,12 @@ impl KeyError {
             }
             Self::Open { path, .. } => format!(
                 "chmod 600 {}; if others may have read it, remove it, and a new one is made: CSRF tokens end with the \
-                 old one, sessions do not",
+                 old one, and so do API keys and the keys of [jwt]; sessions do not",
                 path.display()
             ),
             Self::ShortFile { .. } => {
-                "put a copy of it back; or remove it, and a new one is made: CSRF tokens end with the old one, \
-                 sessions do not"
+                "put a copy of it back; or remove it, and a new one is made: CSRF tokens end with the old one, and so \
+                 do API keys and the keys of [jwt]; sessions do not"
                     .into()
             }
         })

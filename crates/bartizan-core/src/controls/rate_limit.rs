@@ -395,6 +395,19 @@ mod tests {
         assert_eq!(take("alice", CredentialKind::Session), take("alice", CredentialKind::Session));
         assert_ne!(take("alice", CredentialKind::Session), take("alice", CredentialKind::Jwt));
         assert_ne!(take("alice", CredentialKind::Session), take("bob", CredentialKind::Session));
+        // Nor are two whose issuers say the same of them.
+        let of = |issuer: Option<&str>, subject: &str| {
+            let (issuer, kind) = (issuer.map(Into::into), CredentialKind::Jwt);
+            rule.take_principal(
+                &Principal { subject: subject.into(), issuer, kind, scopes: Vec::new() },
+                Timestamp(7),
+            )
+        };
+        assert_eq!(of(None, "alice"), take("alice", CredentialKind::Jwt));
+        assert_eq!(of(Some("https://a"), "alice"), of(Some("https://a"), "alice"));
+        assert_ne!(of(Some("https://a"), "alice"), of(None, "alice"));
+        assert_ne!(of(Some("https://a"), "alice"), of(Some("https://b"), "alice"));
+        assert_ne!(of(Some("https://a"), "balice"), of(Some("https://ab"), "alice"));
         let Query::Take { cost, store, now, .. } = take("alice", CredentialKind::ApiKey) else { panic!() };
         assert_eq!((cost, store, now), (1, LimitStore::Shared, Timestamp(7)));
     }

@@ -381,6 +381,22 @@ mod tests {
     }
 
     #[test]
+    fn who_lacks_the_scope_is_told_which_where_it_can_be_written() {
+        use CredentialKind::{ApiKey, Jwt, Session};
+        for (requirement, expected) in [
+            (any(&[Jwt], Some("a:b")), Some("Bearer error=\"insufficient_scope\", scope=\"a:b\"")),
+            (any(&[Session, Jwt], Some("a\"b")), Some("Bearer error=\"insufficient_scope\"")),
+            (any(&[Jwt], Some("a\\b")), Some("Bearer error=\"insufficient_scope\"")),
+            (any(&[Jwt], Some("é")), Some("Bearer error=\"insufficient_scope\"")),
+            (any(&[Jwt], None), None),
+            (any(&[Session, ApiKey], Some("a")), None),
+            (Requirement::Nothing, None),
+        ] {
+            assert_eq!(requirement.scope_challenge().as_deref(), expected, "{requirement:?}");
+        }
+    }
+
+    #[test]
     fn schemes() {
         assert!(
             is_ambient_scheme(b"Basic eDp5")

@@ -264,7 +264,7 @@ where
             TokenError::KeyUnknown => "no key that is in use has this name",
             _ => "the token is not accepted",
         };
-        let value = value.unwrap_or_else(|| format!("{error}"));
+        let value = value.unwrap_or_else(|| format!("{error}").replace('§', "section "));
         self.refuse_credential(code(error), &value, why)
     }
 }
@@ -307,3 +307,6 @@ pub(super) const fn is_after_question(code: DenialCode) -> bool {
             | DenialCode::JwtRevoked
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -201,7 +201,7 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{ApiKeysConfig, RateLimitConfig};
+    use crate::policy::{ApiKeysConfig, JwtConfig, RateLimitConfig};
     use alloc::format;
 
     #[test]
@@ -268,6 +268,10 @@ mod tests {
             assert_eq!(policy.store_url().as_ref().map(StoreUrl::as_str), expected);
         }
         let policy = Policy { api_keys: Some(ApiKeysConfig::default()), ..Policy::default() };
+        assert_eq!(policy.store_url().as_ref().map(StoreUrl::as_str), Some("sqlite:bartizan.db"));
+        let (issuer, audience) = ("https://api.example.com".into(), "api".into());
+        let jwt = JwtConfig { issuer, audience, ..JwtConfig::default() };
+        let policy = Policy { jwt: Some(jwt), ..Policy::default() };
         assert_eq!(policy.store_url().as_ref().map(StoreUrl::as_str), Some("sqlite:bartizan.db"));
         let rate_limit = RateLimitConfig { store: LimitStore::Shared, ..RateLimitConfig::default() };
         let policy = Policy { rate_limit, ..Policy::default() };

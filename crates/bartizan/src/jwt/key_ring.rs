@@ -1,6 +1,8 @@
 //! The ring of a deployment's keys, as one node works with it: read from the store, turned by whoever is first, and used
 //! without a lock.
 
+mod refreshing;
+
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
@@ -15,9 +17,10 @@ use bartizan_core::{
 };
 use bartizan_store::{Document, DocumentName, Store, StoreError};
 use thiserror::Error;
-use tokio::sync::Mutex;
+use tokio::{runtime::Handle, sync::Mutex};
 
 use super::{KeyFault, SealError, SigningKey, material, verifying_key};
+pub use refreshing::Refreshing;
 
 /// How often a change is tried again where another node was first. Each time one of them got on.
 const TRIES: u32 = 32;
@@ -158,6 +161,12 @@ impl KeyRing {
         self.0.change(now, Ok).await
     }
 
+    /// Reads the ring again from now on, [regularly](Self::refresh_every), until what this gives back is dropped. Runs on
+    /// `runtime`, which needs its timer. A failure is logged when it begins and when it ends, and tried again soon.
+    pub fn refresh_on(&self, runtime: &Handle) -> Refreshing {
+        Refreshing::begin(self.clone(), runtime)
+    }
+
     /// How often to [`refresh`](Self::refresh): five times within the time for which a ring may be relied on.
     pub fn refresh_every(&self) -> Duration {
         self.0.settings.jwks_max_age() / 5
@@ -256,9 +265,13 @@ impl KeyRing {
     /// The public keys, as a JWK set (RFC 7517 §5), to be served with a `max-age` of [`Settings::jwks_max_age`]. Secrets
     /// are never in it: they have no public part.
     pub fn jwks(&self, now: Timestamp) -> Result<String, KeyRingError> {
+        Ok(format!(r#"{{"keys":[{}]}}"#, self.public_keys(now)?.join(",")))
+    }
+
+    /// The public keys of that set, each a JWK (RFC 7517 §4).
+    pub fn public_keys(&self, now: Timestamp) -> Result<Vec<Box<str>>, KeyRingError> {
         let node = self.0.node.load();
-        let published: Vec<&str> = node.snapshot.published(now)?.filter_map(RingKey::public).collect();
-        Ok(format!(r#"{{"keys":[{}]}}"#, published.join(",")))
+        Ok(node.snapshot.published(now)?.filter_map(RingKey::public).map(Into::into).collect())
     }
 }
 
