@@ -57,6 +57,11 @@ impl FastApi {
         Launch::new(module, directory, arguments, None).map(Self::launch)
     }
 
+    /// Starts another ASGI application that asks a gateway, which will be reached at this URL, for its keys.
+    pub fn start_module_with_gateway(module: &str, directory: &Path, gateway: &str) -> Option<Self> {
+        Launch::new(module, directory, &[], Some(gateway)).map(Self::launch)
+    }
+
     fn launch(launch: Launch) -> Self {
         Self { peer: launch.run(), launch }
     }
@@ -132,16 +137,25 @@ impl Launch {
     }
 }
 
+/// The Python of the environment that the applications run in, with PyJWT and joserfc.
+///
+/// `None` where Python is missing and `CI` is not set; a line on standard error says so.
+pub fn python() -> Option<PathBuf> {
+    install::or_skip("Python", virtual_environment())
+}
+
 fn example() -> PathBuf {
     root().join("examples/fastapi-careless")
 }
 
-/// The Python of a virtual environment that holds what the example asks for, and what [`Cdn`](crate::Cdn) serves:
-/// made once, by whoever comes first.
+/// The Python of a virtual environment that holds what the example asks for, other implementations of JOSE, and what
+/// [`Cdn`](crate::Cdn) serves: made once, by whoever comes first.
 pub(crate) fn virtual_environment() -> Result<PathBuf, InstallError> {
     let application = example().join("requirements.txt");
     let cdn = root().join("tests/peers/cdn/requirements.txt");
-    let wanted = [&application, &cdn].map(|file| fs::read_to_string(file).expect("requirements")).concat();
+    let tokens = root().join("tests/peers/tokens/requirements.txt");
+    let wanted =
+        [&application, &tokens, &cdn].map(|file| fs::read_to_string(file).expect("requirements")).concat();
     let directory = peers_dir("fastapi");
     let lock = File::create(directory.join("lock")).expect("a lock file under target/");
     lock.lock().expect("the lock on the virtual environment");
@@ -155,7 +169,7 @@ pub(crate) fn virtual_environment() -> Result<PathBuf, InstallError> {
     }
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-    run(Command::new(&python).args(pip).arg("-r").arg(&application))?;
+    run(Command::new(&python).args(pip).arg("-r").arg(&application).arg("-r").arg(&tokens))?;
     run(Command::new(&python).args(pip).args(["--no-deps", "-r"]).arg(&cdn))?;
     fs::write(&installed, wanted).expect("a file in the virtual environment");
     Ok(python)

@@ -41,7 +41,7 @@ mod workspace;
 
 pub use cdn::Cdn;
 pub use chromium::{Browser, Chromium, ConsoleMessage};
-pub use fastapi::FastApi;
+pub use fastapi::{FastApi, python};
 pub use gateway::Gateway;
 pub use http_client::{HttpRequest, HttpResponse};
 pub use postgres::Postgres;
