@@ -137,7 +137,7 @@ impl Launch {
     }
 }
 
-/// The Python of the environment that the applications run in, with PyJWT and joserfc.
+/// The Python of the environment that the applications run in, with `PyJWT` and joserfc.
 ///
 /// `None` where Python is missing and `CI` is not set; a line on standard error says so.
 pub fn python() -> Option<PathBuf> {

@@ -1,4 +1,4 @@
-//! Our tokens verified by PyJWT in a FastAPI application, and tokens of PyJWT and joserfc verified by us.
+//! Our tokens verified by `PyJWT` in a FastAPI application, and tokens of `PyJWT` and joserfc verified by us.
 
 use std::{collections::BTreeMap, process::Command, time::Duration};
 
