@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use bartizan::{
     Answers, OsClock,
-    jwt::{CaFault, HttpsFetch, IssuerFault, KeyRing, KeyRingError, Refreshing, WithTokenKeys},
+    jwt::{
+        CaFault, FetchDocument, HttpsFetch, IssuerFault, KeyRing, KeyRingError, Refreshing, WithTokenKeys,
+    },
 };
 use bartizan_core::{Clock as _, jwt::Issuers, keys::Keys};
 use thiserror::Error;
@@ -63,6 +65,7 @@ pub(super) fn open(
     let opening = KeyRing::open(Arc::clone(&store), keys, issuers.ring().clone(), OsClock.now());
     let ring = open.wait_for(opening)?;
     let refreshing = ring.refresh_on(open.runtime());
-    let answers = WithTokenKeys::new(store as Arc<dyn Answers>, ring, issuers, Arc::new(HttpsFetch::new()?))?;
+    let fetch: Arc<dyn FetchDocument> = Arc::new(HttpsFetch::new()?);
+    let answers = WithTokenKeys::new(store as Arc<dyn Answers>, ring, issuers, &fetch)?;
     Ok(TokenKeys { answers: Arc::new(answers), _refreshing: refreshing })
 }

@@ -26,7 +26,7 @@ const MOST_TRIED: usize = 4;
 ///
 /// ```
 /// use std::sync::Arc;
-/// use bartizan::{Answer, Answers as _, Deployment, Query, jwt::{HttpsFetch, KeyRing, WithTokenKeys}};
+/// use bartizan::{Answer, Answers as _, Deployment, Query, jwt::{FetchDocument, HttpsFetch, KeyRing, WithTokenKeys}};
 /// use bartizan_core::{Timestamp, keys::Keys, policy::{PolicyInput, load_and_build}};
 /// use bartizan_store::{MemoryLimits, MemoryStore, Store};
 ///
@@ -48,7 +48,8 @@ const MOST_TRIED: usize = 4;
 /// let issuers = engine.issuers().unwrap();
 /// let now = Timestamp(1_800_000_000_000);
 /// let ring = KeyRing::open(Arc::clone(&store), keys, issuers.ring().clone(), now).await?;
-/// let answers = WithTokenKeys::new(store, ring, issuers, Arc::new(HttpsFetch::new()?))?;
+/// let fetch: Arc<dyn FetchDocument> = Arc::new(HttpsFetch::new()?);
+/// let answers = WithTokenKeys::new(store, ring, issuers, &fetch)?;
 ///
 /// let Answer::PublicKeys(published) = answers.answer(Query::PublicKeys { now }).await else { unreachable!() };
 /// assert!(!published.is_empty());
@@ -82,10 +83,10 @@ impl<A: Answers> WithTokenKeys<A> {
         inner: A,
         ring: KeyRing,
         issuers: &Issuers,
-        fetch: Arc<dyn FetchDocument>,
+        fetch: &Arc<dyn FetchDocument>,
     ) -> Result<Self, IssuerFault> {
         let trusted =
-            issuers.trusted().iter().map(|issuer| remote(issuer, &fetch)).collect::<Result<_, _>>()?;
+            issuers.trusted().iter().map(|issuer| remote(issuer, fetch)).collect::<Result<_, _>>()?;
         Ok(Self { inner, ring, trusted })
     }
 

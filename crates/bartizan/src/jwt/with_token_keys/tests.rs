@@ -82,9 +82,10 @@ async fn answering(internet: &Arc<Internet>) -> Answering {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new(MemoryLimits::default()));
     let keys = Keys::new(&[b"0123456789abcdef0123456789abcdef"]).unwrap();
     let engine = engine(POLICY, false);
+    let fetch: Arc<dyn FetchDocument> = Arc::clone(internet) as _;
     let issuers = engine.issuers().unwrap();
     let ring = KeyRing::open(Arc::clone(&store), keys, issuers.ring().clone(), NOW).await.unwrap();
-    WithTokenKeys::new(store, ring, issuers, Arc::clone(internet) as _).unwrap()
+    WithTokenKeys::new(store, ring, issuers, &fetch).unwrap()
 }
 
 async fn ask(answers: &Answering, place: Option<u16>, kid: Option<&str>, algorithm: Algorithm) -> Answer {
@@ -188,7 +189,7 @@ async fn an_issuer_whose_keys_cannot_be_fetched_is_named() {
     let engine = engine(&insecure, true);
     let answers = answering(&Internet::new()).await;
     let fetch: Arc<dyn FetchDocument> = Internet::new();
-    let fault = WithTokenKeys::new(NoStore, answers.ring, engine.issuers().unwrap(), fetch).err();
+    let fault = WithTokenKeys::new(NoStore, answers.ring, engine.issuers().unwrap(), &fetch).err();
     assert_eq!(
         fault,
         Some(IssuerFault {
