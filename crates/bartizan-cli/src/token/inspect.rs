@@ -7,7 +7,10 @@ use std::{
     path::Path,
 };
 
-use bartizan::{OsClock, jwt::verifying_key};
+use bartizan::{
+    OsClock,
+    jwt::{MOST_TRIED, verifying_key},
+};
 use bartizan_core::{
     Clock as _, Timestamp, TokenDigest,
     jwt::{JwkSet, Rules, Token, TokenError, VerifiedToken, VerifyingKey},
@@ -198,8 +201,12 @@ fn by_ring(deployment: &Deployment, text: &str, now: Timestamp) -> Result<Judged
             }
             key.into_iter().collect()
         }
-        // Keys of applications that moved here are found by trying.
-        None => ring.legacy_keys(token.algorithm(), now).map_err(TokenFailure::from)?,
+        // Keys of applications that moved here are found by trying, as many as `serve` tries.
+        None => {
+            let mut keys = ring.legacy_keys(token.algorithm(), now).map_err(TokenFailure::from)?;
+            keys.truncate(MOST_TRIED);
+            keys
+        }
     };
     for key in &keys {
         judged.verdict = Token::parse(text.as_bytes()).and_then(|token| token.verify(key, rules, now));

@@ -13,7 +13,7 @@ use super::{DocumentUrlFault, FetchDocument, KeyRing, KeyRingError, RemoteIssuer
 
 /// How many keys are tried for a token that names none: each of them costs the server more than it costs whoever sends
 /// the token.
-const MOST_TRIED: usize = 4;
+pub const MOST_TRIED: usize = 4;
 
 /// Answers [`Query::TokenKey`] and [`Query::PublicKeys`], and passes everything else on: to a store, which knows
 /// [revoked](Query::Revocation) tokens.
