@@ -1,5 +1,7 @@
 //! `bartizan keys`, on a ring in a SQLite file.
 
+use std::path::PathBuf;
+
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -58,8 +60,12 @@ impl Folder {
         outcome
     }
 
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.as_ref().unwrap().path().join(name)
+    }
+
     pub(crate) fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.0.as_ref().unwrap().path().join(name), text).unwrap();
+        std::fs::write(self.path(name), text).unwrap();
     }
 
     /// The keys, as they are listed: kid, algorithm and state of each.
