@@ -67,6 +67,8 @@ fn a_refusal_says_why_and_is_exit_code_1() {
         (&["--jwks", "none.json"], token, "jwt.key-unknown"),
         (&["--jwks", "jwks.json", "--audience", "other"], token, "jwt.audience"),
         (&["--jwks", "jwks.json", "--issuer", "https://b.example"], token, "jwt.issuer"),
+        // As `serve` says it: whose it is comes before which key.
+        (&["--jwks", "none.json", "--issuer", "https://b.example"], token, "jwt.issuer"),
         (&["--jwks", "jwks.json", "--type", "JWT"], token, "jwt.type"),
     ] {
         let arguments = [&["token", "inspect", "-"], options].concat();
