@@ -1,9 +1,19 @@
 //! What a person types: the subcommands, their options, and the help that teaches them.
 
+mod keys;
+mod token;
+
 use std::{net::IpAddr, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::{
+    keys::{
+        KeysArguments, KeysCommand, KeysExportArguments, KeysImportArguments, KeysListArguments,
+        KeysRevokeArguments, KeysRotateArguments,
+    },
+    token::{TokenArguments, TokenCommand, TokenInspectArguments, TokenIssueArguments},
+};
 use crate::session::KeyDigits;
 
 /// Secures a web API with one policy file.
@@ -51,6 +61,8 @@ pub(crate) enum Command {
     Serve(ServeArguments),
     Report(ReportArguments),
     Session(SessionArguments),
+    Keys(KeysArguments),
+    Token(TokenArguments),
     /// Print the JSON Schema of the policy file, with which editors complete and check it
     ///
     /// For editors with a TOML language server (Taplo, Even Better TOML), put this in the first line of

@@ -40,9 +40,18 @@ pub(crate) enum Failure {
     /// The gateway cannot start.
     #[error(transparent)]
     Start(#[from] crate::serve::StartError),
+    /// There is nothing to administer.
+    #[error(transparent)]
+    Deployment(#[from] crate::deployment::DeploymentError),
     /// Sessions cannot be listed or ended.
     #[error(transparent)]
     Session(#[from] crate::session::SessionError),
+    /// The key ring cannot be seen or changed.
+    #[error(transparent)]
+    Keys(#[from] crate::keys::KeysError),
+    /// A token cannot be made or judged.
+    #[error(transparent)]
+    Token(#[from] crate::token::TokenFailure),
     /// An override is not text.
     #[error("the environment variable {0} is not valid UTF-8")]
     Variable(String),
@@ -67,7 +76,10 @@ impl Failure {
             Self::Fetch(error) => Some(error.hint()),
             Self::Start(error) => error.hint(),
             Self::OpenApi(error) => Some(error.hint()),
+            Self::Deployment(error) => error.hint(),
             Self::Session(error) => error.hint(),
+            Self::Keys(error) => error.hint(),
+            Self::Token(error) => error.hint(),
             _ => None,
         }
     }

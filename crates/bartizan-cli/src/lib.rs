@@ -6,11 +6,13 @@
 
 mod arguments;
 mod check;
+mod deployment;
 mod diagnostics;
 mod explain;
 mod failure;
 mod fetch;
 mod init;
+mod keys;
 mod log;
 mod openapi;
 mod policy;
@@ -22,6 +24,8 @@ mod serve;
 mod session;
 mod store;
 mod terminal;
+mod token;
+mod when;
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -39,12 +43,14 @@ enum Outcome {
     Fine,
     /// It ran, and what it looked at has faults, which it has printed: exit code 1.
     Faults,
+    /// It could not look, and has said why, where 1 would be an answer: exit code 2.
+    Undecided,
 }
 
 /// Runs the command that `arguments` name (the first is the program's own name) to its end.
 ///
 /// The exit code is 0 where all is well, 1 where errors were found or the gateway could not start, 2 where the
-/// arguments are wrong, and 130 where a second Ctrl-C ended the gateway before its requests did.
+/// arguments are wrong or `token inspect` could not look, and 130 where a second Ctrl-C ended the gateway before its requests did.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
@@ -61,11 +67,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Report(arguments) => report::run(arguments),
         Command::Session(arguments) => session::run(arguments),
+        Command::Keys(arguments) => keys::run(arguments),
+        Command::Token(arguments) => token::run(arguments),
         Command::Schema => schema::run(),
     };
     match outcome {
         Ok(Outcome::Fine) => ExitCode::SUCCESS,
         Ok(Outcome::Faults) => ExitCode::from(1),
+        Ok(Outcome::Undecided) => ExitCode::from(2),
         // Whoever read our output has seen enough (`bartizan schema | head`).
         Err(Failure::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(failure) => {

@@ -8,7 +8,7 @@ use bartizan_core::{
     keys::Keys,
     policy::{Diagnostic, Document, Policy, PolicyInput, load_and_build},
 };
-use bartizan_gateway::{GatewayConfig, assertion_jwks};
+use bartizan_gateway::{GatewayConfig, assertion_keys};
 
 use crate::failure::Failure;
 
@@ -65,7 +65,7 @@ pub(crate) struct Loaded {
 impl Loaded {
     /// Builds the engine again, with the keys that it serves with. What is wrong with the policy was said before.
     pub(crate) fn use_keys(&mut self, keys: Keys) -> Result<(), Vec<PolicyError>> {
-        self.deployment.jwks = jwks(&self.document.policy, Some(&keys));
+        self.deployment.public_keys = public_keys(&self.document.policy, Some(&keys));
         self.deployment.keys = Some(keys);
         self.engine = Engine::build(&self.document.policy, &self.deployment)?;
         Ok(())
@@ -79,9 +79,9 @@ impl Loaded {
 }
 
 /// The public keys of the assertions, where there are sessions that they could tell of.
-fn jwks(policy: &Policy, keys: Option<&Keys>) -> Option<Box<str>> {
-    policy.session.as_ref()?;
-    Some(assertion_jwks(keys?, OsClock.now()).into())
+fn public_keys(policy: &Policy, keys: Option<&Keys>) -> Vec<Box<str>> {
+    let keys = policy.session.as_ref().and(keys);
+    keys.map(|keys| assertion_keys(keys, OsClock.now())).unwrap_or_default()
 }
 
 /// For whoever judges a policy and serves nobody: nothing is read for it, and what it makes is worth nothing.
@@ -115,7 +115,7 @@ pub(crate) fn load(
         deployment.listen = Some(address);
         deployment.tls = policy.server.tls.is_some();
         deployment.development = profile_name(profile) == Some("development");
-        deployment.jwks = jwks(policy, deployment.keys.as_ref());
+        deployment.public_keys = public_keys(policy, deployment.keys.as_ref());
         Ok(deployment.clone())
     });
     Ok(built.map(|(engine, document)| Loaded { engine, document, listen: address, deployment }))

@@ -95,19 +95,27 @@ impl Secrets {
     /// Reads all of them, or says all that are missing.
     pub(crate) fn read(policy: &Policy, development: bool) -> Result<Self, MissingSecrets> {
         let mut reader = Reader { development, missing: Vec::new() };
-        let mut secrets = Self {
-            upstream_token: reader.read("server.upstream_token", policy.server.upstream_token.as_ref()),
-            ..Self::default()
-        };
-        if let Some(store) = &policy.store {
-            secrets.store = StoreSecrets::read_with(&mut reader, policy);
-            secrets.master_key = reader.read("store.master_key", store.master_key.as_ref());
-            let previous = store.previous_master_keys.iter().enumerate().filter_map(|(index, key)| {
-                reader.read(&format!("store.previous_master_keys[{index}]"), Some(key))
-            });
-            secrets.previous_master_keys = previous.collect();
-        }
+        let upstream_token = reader.read("server.upstream_token", policy.server.upstream_token.as_ref());
+        let secrets = Self { upstream_token, ..Self::kept(&mut reader, policy) };
         reader.finish(secrets)
+    }
+
+    /// Those of the store and the keys: whoever administers what is kept serves nobody.
+    pub(crate) fn read_kept(policy: &Policy, development: bool) -> Result<Self, MissingSecrets> {
+        let mut reader = Reader { development, missing: Vec::new() };
+        let secrets = Self::kept(&mut reader, policy);
+        reader.finish(secrets)
+    }
+
+    fn kept(reader: &mut Reader, policy: &Policy) -> Self {
+        let Some(store) = &policy.store else { return Self::default() };
+        let store_secrets = StoreSecrets::read_with(reader, policy);
+        let master_key = reader.read("store.master_key", store.master_key.as_ref());
+        let previous = store.previous_master_keys.iter().enumerate().filter_map(|(index, key)| {
+            reader.read(&format!("store.previous_master_keys[{index}]"), Some(key))
+        });
+        let previous_master_keys = previous.collect();
+        Self { upstream_token: None, store: store_secrets, master_key, previous_master_keys }
     }
 }
 

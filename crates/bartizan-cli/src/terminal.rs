@@ -29,6 +29,14 @@ pub(crate) fn print_error(text: &str) {
     let _ = anstream::stderr().lock().write_all(text.as_bytes());
 }
 
+/// Asks somebody who is there to answer: whoever calls it has seen that standard input is a terminal.
+pub(crate) fn agrees(question: &str) -> Result<bool, Failure> {
+    print_error(&format!("{question} [y/N] "));
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer).map_err(Failure::Input)?;
+    Ok(["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()))
+}
+
 /// Whether errors are read on a terminal (then they are drawn), or by something else (then they are lines).
 pub(crate) fn errors_are_drawn() -> bool {
     io::stderr().is_terminal()

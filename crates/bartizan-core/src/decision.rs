@@ -135,6 +135,11 @@ pub enum Query {
         /// The time.
         now: Timestamp,
     },
+    /// Which public keys of the ring are to be published now? Answered by [`Answer::PublicKeys`], also where there are none.
+    PublicKeys {
+        /// The time.
+        now: Timestamp,
+    },
     /// Which session is this? Answered by [`Answer::Session`], or [`Answer::Unknown`] where there is none that is alive.
     /// A session that is [stale](SessionRecord::is_stale) is touched in the same step.
     Session {
@@ -190,6 +195,8 @@ pub enum Answer {
     TokenKey(VerifyingKey),
     /// Whether a token was revoked.
     Revoked(bool),
+    /// These are the public keys, each a JWK (RFC 7517 §4) without anything private.
+    PublicKeys(Vec<Box<str>>),
     /// The session is alive, and this is what is known of it.
     Session(SessionRecord),
     /// This is kept of the API key.
@@ -257,6 +264,8 @@ pub(crate) struct Context {
     pub(crate) isolation_read: bool,
     pub(crate) isolation_suspect: bool,
     pub(crate) is_websocket: bool,
+    /// `cross_site = "anonymous"`: the request comes in without identity.
+    pub(crate) is_anonymous: bool,
     /// The response is for this client alone, whatever its headers say.
     pub(crate) is_personal: bool,
     pub(crate) edits: Edits,
@@ -358,8 +367,9 @@ pub struct Deployment {
     /// The keys that [CSRF tokens](crate::csrf_token) are made with, and that [API keys](crate::api_key) are kept by.
     /// Without any, no token can be had, and what requires one is refused; a policy with `[api_keys]` is an error.
     pub keys: Option<Keys>,
-    /// The public keys that the surface signs assertions with, as a JWK set: answered at [`JWKS_PATH`].
-    pub jwks: Option<Box<str>>,
+    /// The public keys that the surface signs assertions with, each a JWK (RFC 7517 §4). They are answered at
+    /// [`JWKS_PATH`], with those of the key ring where the policy has `[jwt]`.
+    pub public_keys: Vec<Box<str>>,
 }
 
 /// Where the public keys are: [RFC 8615] `/.well-known/jwks.json`.

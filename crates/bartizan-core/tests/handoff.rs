@@ -15,9 +15,12 @@ version = 1
 public = ["https://api.example.com"]
 [session]
 max_per_subject = 3
-handoff = { login = ["POST /login", "POST /both"], logout = ["POST /logout", "POST /both"] }
+handoff = { login = ["POST /login", "POST /both", "POST /foreign"], logout = ["POST /logout", "POST /both", "POST /foreign"] }
 [default]
 require = "nothing"
+[[route]]
+match = "POST /foreign"
+cross_site = "anonymous"
 "#;
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
@@ -42,8 +45,20 @@ fn engine() -> Engine {
 
 /// A request to `path`, of the session `cookie` where one is given: alice's, if the store knows it.
 fn granted(engine: &Engine, path: &str, cookie: Option<&str>, is_known: bool, seed: u8) -> Grant {
+    granted_from("same-origin", engine, path, cookie, is_known, seed)
+}
+
+/// The same of a page of this `site`.
+fn granted_from(
+    site: &str,
+    engine: &Engine,
+    path: &str,
+    cookie: Option<&str>,
+    is_known: bool,
+    seed: u8,
+) -> Grant {
     let cookie = cookie.map(|cookie| format!("__Host-session={cookie}"));
-    let own = [("host", "api.example.com"), ("sec-fetch-site", "same-origin")];
+    let own = [("host", "api.example.com"), ("sec-fetch-site", site)];
     let headers = own.into_iter().chain(cookie.as_deref().map(|cookie| ("cookie", cookie)));
     let head = RequestHead {
         method: b"POST",
@@ -147,6 +162,23 @@ fn a_login_takes_the_place_of_the_session_that_came() {
     }
 }
 
+/// A form on a sibling host, whose request brings `SameSite=Lax` cookies along.
+#[test]
+fn who_comes_in_without_identity_ends_no_session() {
+    let engine = engine();
+    for (site, replaced) in [("same-origin", Some(SessionKey::of(b"abc"))), ("same-site", None)] {
+        let grant = granted_from(site, &engine, "/foreign", Some("abc"), true, 1);
+        let nonce = grant.handoff_nonce().unwrap();
+        let ended = asked(&grant, "bartizan-logout", &format!("{nonce} current"));
+        assert_eq!(ended, replaced.map(|key| Query::End(Ending::One(key))), "{site}");
+        let Some(Query::Begin(new)) = asked(&grant, "bartizan-login", &format!("{nonce} bob")) else {
+            panic!("{site}")
+        };
+        assert_eq!(new.replaces, replaced, "{site}");
+        assert_eq!(grant.session_of([&b"__Host-session=abc"[..]].into_iter()), replaced, "{site}");
+    }
+}
+
 #[test]
 fn another_header_of_ours_hands_nothing_off() {
     let engine = engine();
@@ -163,7 +195,7 @@ fn another_header_of_ours_hands_nothing_off() {
 
 #[test]
 fn the_session_that_cookies_name_is_one_or_none() {
-    let engine = engine();
+    let grant = granted(&engine(), "/other", None, false, 1);
     let abc = Some(SessionKey::of(b"abc"));
     for (lines, expected) in [
         (&["__Host-session=abc"][..], abc),
@@ -174,7 +206,7 @@ fn the_session_that_cookies_name_is_one_or_none() {
         (&["session=abc"], None),
         (&[], None),
     ] {
-        assert_eq!(engine.session_of(lines.iter().map(|line| line.as_bytes())), expected, "{lines:?}");
+        assert_eq!(grant.session_of(lines.iter().map(|line| line.as_bytes())), expected, "{lines:?}");
     }
 }
 

@@ -63,16 +63,18 @@ impl Assertions {
 
     /// The header for a request of a session; `None` where nobody is signed in.
     pub(crate) fn header(&self, grant: &Grant, now: Timestamp) -> Option<HeaderValue> {
-        let (principal, session) = (grant.principal()?, grant.session()?);
-        let now = now.0 / 1000;
+        self.kept_or_signed(grant.session()?, grant.principal()?, now.0 / 1000)
+    }
+
+    fn kept_or_signed(&self, session: SessionKey, principal: &Principal, now: u64) -> Option<HeaderValue> {
         let mut tokens = self.tokens.borrow_mut();
-        if let Some(token) = tokens.get(&session).filter(|token| token.expires >= now + LEFT) {
+        if let Some(token) = tokens.get(&session).filter(|token| token.is_good(now)) {
             return Some(token.value.clone());
         }
         let mut value = HeaderValue::try_from(self.sign(principal, now)?).ok()?;
         value.set_sensitive(true);
         if tokens.len() >= KEPT {
-            tokens.retain(|_, token| token.expires >= now + LEFT);
+            tokens.retain(|_, token| token.is_good(now));
         }
         if tokens.len() < KEPT {
             tokens.insert(session, Token { value: value.clone(), expires: now + LIFE });
@@ -106,6 +108,14 @@ impl Assertions {
     }
 }
 
+impl Token {
+    /// Whether it may be sent once more. One that was made before the clock stepped back is of a time that has not come:
+    /// upstreams would refuse it.
+    const fn is_good(&self, now: u64) -> bool {
+        now + LEFT <= self.expires && self.expires <= now + LIFE
+    }
+}
+
 impl Signer {
     fn new(keys: &Keys, period: u64) -> Option<Self> {
         let seed = keys.derive(PURPOSE, period)?;
@@ -119,27 +129,27 @@ impl Signer {
     }
 }
 
-/// The public keys that assertions are verified with, as a JWK set (RFC 7517): of the period before `now`, of this one,
+/// The public keys that assertions are verified with, each a JWK (RFC 7517 §4): of the period before `now`, of this one,
 /// and of a year ahead; of each master key.
-pub fn assertion_jwks(keys: &Keys, now: Timestamp) -> String {
+pub fn assertion_keys(keys: &Keys, now: Timestamp) -> Vec<Box<str>> {
     let period = Keys::period(now);
     let seeds =
         (period.saturating_sub(1)..=period + AHEAD).flat_map(|period| keys.derive_all(PURPOSE, period));
-    let jwks: Vec<_> = seeds
+    seeds
         .filter_map(|seed| Ed25519KeyPair::from_seed_unchecked(seed.as_ref()).ok())
         .map(|pair| {
             let public = pair.public_key().as_ref();
-            json!({
+            let jwk = json!({
                 "kty": "OKP",
                 "crv": "Ed25519",
                 "alg": "EdDSA",
                 "use": "sig",
                 "kid": thumbprint(public),
                 "x": URL_SAFE_NO_PAD.encode(public),
-            })
+            });
+            jwk.to_string().into()
         })
-        .collect();
-    json!({ "keys": jwks }).to_string()
+        .collect()
 }
 
 /// The key's id: its thumbprint (RFC 7638 §3, RFC 8037 §2).
@@ -175,6 +185,10 @@ mod tests {
     }
 
     /// The claims, if a key of the set verifies the token.
+    fn assertion_jwks(keys: &Keys, now: Timestamp) -> String {
+        format!(r#"{{"keys":[{}]}}"#, assertion_keys(keys, now).join(","))
+    }
+
     fn verified(token: &str, jwks: &str) -> Option<Value> {
         let (signed, signature) = token.rsplit_once('.').unwrap();
         let (header, claims) = signed.split_once('.').unwrap();
@@ -207,6 +221,23 @@ mod tests {
             &assertion_jwks(&keys, Timestamp(NOW * 1000)),
         );
         assert!(without.unwrap().get("scope").is_none());
+    }
+
+    #[test]
+    fn a_token_is_sent_again_for_half_of_its_life_and_not_before_its_time() {
+        let keys = keys("0123456789abcdef0123456789abcdef");
+        let assertions = Assertions::new(keys.clone(), "i");
+        let session = SessionKey::of(b"alice's");
+        // The last of them after the clock has stepped back, and forward again.
+        for (now, issued) in [(0, 0), (1, 0), (30, 0), (31, 31), (31 - 3600, 31 - 3600), (31, 31)] {
+            let now = NOW.checked_add_signed(now).unwrap();
+            let token = assertions.kept_or_signed(session, &alice(&[]), now).unwrap();
+            let claims =
+                verified(token.to_str().unwrap(), &assertion_jwks(&keys, Timestamp(NOW * 1000))).unwrap();
+            assert_eq!(claims["iat"].as_i64(), Some(issued + i64::try_from(NOW).unwrap()), "{now}");
+        }
+        let bob = assertions.kept_or_signed(SessionKey::of(b"bob's"), &alice(&[]), NOW).unwrap();
+        assert!(bob.is_sensitive());
     }
 
     #[test]

@@ -97,7 +97,7 @@ impl GatewayConfig {
 
     /// Tells the upstream of every request of a session who it comes from, by a token in `Bartizan-Assertion` that is
     /// signed with a key derived from `keys` and names `issuer`. Give the engine the public keys
-    /// ([`assertion_jwks`](crate::assertion_jwks)) by its deployment.
+    /// ([`assertion_keys`](crate::assertion_keys)) by its deployment.
     #[must_use]
     pub fn assertions(mut self, keys: Keys, issuer: &str) -> Self {
         self.assertions = Some((keys, issuer.into()));

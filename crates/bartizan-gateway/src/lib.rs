@@ -69,7 +69,7 @@ mod tunnel;
 mod upstream;
 mod worker;
 
-pub use assertion::assertion_jwks;
+pub use assertion::assertion_keys;
 pub use config::GatewayConfig;
 pub use error::GatewayError;
 pub use listener::{BoundGateway, Drained, Gateway};

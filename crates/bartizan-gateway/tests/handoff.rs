@@ -14,7 +14,7 @@ use bartizan_core::{
     keys::Keys,
     policy::{PolicyInput, load_and_build},
 };
-use bartizan_gateway::{GatewayConfig, assertion_jwks};
+use bartizan_gateway::{GatewayConfig, assertion_keys};
 use bartizan_store::{MemoryLimits, MemoryStore};
 use support::{Answer, Echo, Received, Served, Upstream};
 
@@ -62,7 +62,7 @@ impl House {
         );
         let deployment = Deployment {
             listen: "127.0.0.1:0".parse().ok(),
-            jwks: Some(assertion_jwks(&keys, OsClock.now()).into()),
+            public_keys: assertion_keys(&keys, OsClock.now()),
             ..Deployment::default()
         };
         let input = PolicyInput { text: &text, ..PolicyInput::new("test.toml") };

@@ -48,6 +48,7 @@
 //! ```
 
 mod answers;
+mod api_key;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod document;
@@ -66,6 +67,7 @@ mod store;
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisConfig, RedisStore};
 pub use answers::{Answers, BoxFuture, NoStore, answer_by};
+pub use api_key::{ApiKeyPage, ENDED_KEY_KEPT, KeyRotation, RotationOutcome};
 pub use document::{Document, DocumentName, InvalidDocumentName};
 pub use error::StoreError;
 pub use local_limits::WithLocalLimits;

@@ -61,6 +61,7 @@ impl StoreOptions {
                 tokens: most(memory.tokens, usual.tokens),
                 buckets: most(memory.buckets, usual.buckets),
                 revocations: most(memory.revocations, usual.revocations),
+                api_keys: most(memory.api_keys, usual.api_keys),
             };
         }
         Some(options)

@@ -2,19 +2,22 @@
 
 use bartizan_core::{
     Timestamp, TokenDigest,
+    api_key::{ApiKeyRecord, KeyId, PepperId},
     limit::{LimitKey, Quota, Taken},
     session::{Ending, NewSession, SessionKey, SessionRecord},
 };
 
-use crate::{Answers, BoxFuture, Document, DocumentName, StoreError};
+use crate::{
+    Answers, ApiKeyPage, BoxFuture, Document, DocumentName, KeyRotation, RotationOutcome, StoreError,
+};
 
 /// Keeps the state behind the engine, and is administered.
 ///
 /// Each method is one atomic step: of any number of tasks on any number of nodes that race, each sees the step of
 /// another wholly or not at all. What was acknowledged by `Ok` is kept as the store says (SQLite and Postgres: through a
 /// crash and a power cut; Redis: as its persistence is configured; memory: until the process ends). `now` is the only
-/// clock; what has ended by `now` is as if it were not there, whether or not it was [pruned](Self::prune). Times and
-/// spans are kept to the millisecond, texts to the byte.
+/// clock; what has ended by `now` is as if it were not there, whether or not it was [pruned](Self::prune), but for API
+/// keys, of which it is told how they have ended. Times and spans are kept to the millisecond, texts to the byte.
 ///
 /// No method has a default, so that no store quietly does less.
 pub trait Store: Answers {
@@ -109,7 +112,39 @@ pub trait Store: Answers {
         now: Timestamp,
     ) -> BoxFuture<'_, Result<bool, StoreError>>;
 
-    /// Forgets what has ended by `now`. How much it was. Whoever runs a store calls it every few minutes.
+    /// Keeps a new API key. `false`, and nothing was done, where another one has its id. A key that is kept again, because
+    /// an acknowledgement was lost, stays what it has become since.
+    fn create_api_key(&self, record: ApiKeyRecord) -> BoxFuture<'_, Result<bool, StoreError>>;
+
+    /// What is kept of the API key `id`, whether or not it has ended. One that is good at `now` and whose last use is
+    /// [stale](ApiKeyRecord::is_stale) is touched, and comes back touched: a store is written to at most once an hour for
+    /// each. It is never touched back in time.
+    fn api_key(&self, id: KeyId, now: Timestamp) -> BoxFuture<'_, Result<Option<ApiKeyRecord>, StoreError>>;
+
+    /// Puts a key in the place of another: the new one is kept, and the old one gets `replaced_by` and its end, never a
+    /// later one than it had. Only where the old one is what it was when it was read, but for its last use: of any number
+    /// of rotations of one key exactly one is [`RotationOutcome::Done`].
+    fn rotate_api_key(&self, rotation: KeyRotation) -> BoxFuture<'_, Result<RotationOutcome, StoreError>>;
+
+    /// Revokes an API key. Whether it was there and not revoked before.
+    fn revoke_api_key(&self, id: KeyId, now: Timestamp) -> BoxFuture<'_, Result<bool, StoreError>>;
+
+    /// The API keys of one owner or of all, also those that have ended, in the order of their ids: at most `most` (1 to
+    /// 1000; what is outside is taken as the nearer of the two) after the id `after`. None is touched.
+    fn api_keys(
+        &self,
+        owner: Option<Box<str>>,
+        after: Option<KeyId>,
+        most: u32,
+    ) -> BoxFuture<'_, Result<ApiKeyPage, StoreError>>;
+
+    /// The peppers of all API keys that have not ended, in the order of their ids: the master key of none of them may be
+    /// taken away. It may be many steps, each of which sees a part of the keys; what is there from beginning to end is
+    /// seen.
+    fn peppers_in_use(&self, now: Timestamp) -> BoxFuture<'_, Result<Vec<PepperId>, StoreError>>;
+
+    /// Forgets what has ended by `now`, API keys [90 days](crate::ENDED_KEY_KEPT) after that. How much it was.
+    /// Whoever runs a store calls it every few minutes.
     fn prune(&self, now: Timestamp) -> BoxFuture<'_, Result<u64, StoreError>>;
 }
 

@@ -1,14 +1,17 @@
 //! The store in memory does what every store must do, and stays bounded.
 
+mod issued;
+
 use std::{sync::Arc, time::Duration};
 
 use bartizan_core::{
     Entropy, Timestamp, TokenDigest,
+    api_key::{ApiKeyRecord, KeyId},
     limit::{LimitKey, Quota, RuleId},
     session::{Ending, NewSession, SessionId, SessionKey, SessionRecord},
 };
 use bartizan_store::{
-    BoxFuture, MemoryLimits, MemoryStore, Store, StoreError,
+    BoxFuture, KeyRotation, MemoryLimits, MemoryStore, Store, StoreError,
     conformance::{self, Place},
 };
 
@@ -34,7 +37,8 @@ async fn conforms() {
 }
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
-const LIMITS: MemoryLimits = MemoryLimits { sessions: 1000, tokens: 1000, buckets: 6400, revocations: 1000 };
+const LIMITS: MemoryLimits =
+    MemoryLimits { sessions: 1000, tokens: 1000, buckets: 6400, revocations: 1000, api_keys: 100 };
 
 fn at(milliseconds: u64) -> Timestamp {
     Timestamp(NOW.0 + milliseconds)
@@ -146,6 +150,82 @@ async fn a_flood_of_tokens_lets_none_be_used_twice() {
         assert!(store.consume(token(number), at(120_000), at(60_000)).await.unwrap(), "{number}");
     }
     assert_eq!(store.prune(at(200_000)).await.unwrap(), 1000);
+}
+
+#[tokio::test]
+async fn a_flood_of_revocations_makes_no_token_good() {
+    let store = MemoryStore::new(LIMITS);
+    for number in 0..500 {
+        store.revoke_token(token(number), at(60_000), NOW).await.unwrap();
+        store.revoke_subject(number.to_string().into(), at(1), at(60_000), NOW).await.unwrap();
+    }
+    for number in 1000..1100 {
+        let refused = store.revoke_token(token(number), at(60_000), NOW).await.unwrap_err();
+        assert!(matches!(refused, StoreError::Full { limit: 1000, .. }), "{refused:?}");
+        let refused =
+            store.revoke_subject(number.to_string().into(), at(1), at(60_000), NOW).await.unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "the store of revocations in memory is full: 1000 entries are alive; raise store.memory.revocations or use \
+             a store that is not in memory"
+        );
+    }
+    // What is there may be moved forward.
+    store.revoke_token(token(1), at(70_000), NOW).await.unwrap();
+    store.revoke_subject("1".into(), at(5), at(70_000), NOW).await.unwrap();
+    for number in 0..500 {
+        assert!(store.is_revoked(Some(token(number)), "".into(), None, NOW).await.unwrap(), "{number}");
+        let subject = number.to_string().into();
+        assert!(store.is_revoked(None, subject, Some(NOW), NOW).await.unwrap(), "{number}");
+    }
+    // What has ended makes room, and does not wait for it to be full where nobody prunes.
+    for number in 0..30_000 {
+        store.revoke_token(token(number), at(80_000 + number + 400), at(80_000 + number)).await.unwrap();
+    }
+    assert!(store.prune(Timestamp(u64::MAX)).await.unwrap() < 900);
+}
+
+#[tokio::test]
+async fn a_flood_of_api_keys_ends_none() {
+    let store = MemoryStore::new(LIMITS);
+    let record = |number: u64| ApiKeyRecord {
+        id: KeyId::from_bytes(u128::from(number).to_be_bytes()),
+        ..issued::issue(NOW).record
+    };
+    for number in 0..100 {
+        assert!(store.create_api_key(record(number)).await.unwrap());
+    }
+    let refused = store.create_api_key(record(100)).await.unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "the store of API keys in memory is full: 100 entries are alive; raise store.memory.api_keys or use a store \
+         that is not in memory"
+    );
+    let rotation = KeyRotation { old: record(1), old_expires: at(1000), new: record(101) };
+    assert!(matches!(store.rotate_api_key(rotation).await, Err(StoreError::Full { .. })));
+    assert_eq!(
+        store.api_keys(None, None, 1000).await.unwrap().keys,
+        (0..100).map(record).collect::<Vec<_>>()
+    );
+}
+
+#[tokio::test]
+async fn whoever_sees_all_of_it_has_no_api_key() {
+    let store = MemoryStore::new(LIMITS);
+    let issued = issued::issue(NOW);
+    assert!(store.create_api_key(issued.record.clone()).await.unwrap());
+    let listed = store.api_keys(None, None, 10).await.unwrap();
+    let shown = format!("{store:?} {listed:?}");
+    assert!(
+        shown.contains("alice") && shown.contains(&issued.key.id().to_string()),
+        "all of it is shown: {shown}"
+    );
+    for (name, secret) in &issued.secrets {
+        assert!(!shown.as_bytes().windows(secret.len()).any(|part| part == secret), "{name} is in it");
+        let debugged = format!("{secret:?}");
+        assert!(!shown.contains(debugged.trim_matches(['[', ']'])), "{name} is in it");
+    }
+    assert_eq!(issued.keys.peppers.verify(&issued.key, listed.keys.first(), NOW), Ok(()));
 }
 
 #[tokio::test]

@@ -1,5 +1,9 @@
 //! The SQLite file: what opens and what does not, other processes, and what a killed process leaves behind.
 
+// Long because a process that is killed is this file's own test, and says what it did in the words of the next one.
+
+mod issued;
+
 use std::{
     io::{BufRead as _, BufReader},
     path::Path,
@@ -10,10 +14,11 @@ use std::{
 
 use bartizan_core::{
     Entropy, Timestamp, TokenDigest,
+    api_key::{ApiKeyRecord, KeyId},
     limit::{LimitKey, Quota, RuleId},
     session::{Ending, NewSession, SessionId, SessionKey, SessionRecord},
 };
-use bartizan_store::{SqliteStore, Store, StoreError};
+use bartizan_store::{Document, DocumentName, KeyRotation, RotationOutcome, SqliteStore, Store, StoreError};
 use sqlx::{ConnectOptions as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
@@ -112,6 +117,64 @@ async fn whoever_reads_the_files_has_no_session() {
     }
     drop(store);
     look();
+}
+
+#[tokio::test]
+async fn whoever_reads_the_files_has_no_api_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path().join("state")).await.unwrap();
+    let issued = issued::issue(NOW);
+    assert!(store.create_api_key(issued.record.clone()).await.unwrap());
+    // A touch and a rotation leave older pages behind.
+    let kept = store.api_key(issued.key.id(), at(1)).await.unwrap().unwrap();
+    assert_eq!(issued.keys.peppers.verify(&issued.key, Some(&kept), at(1)), Ok(()));
+    let new = ApiKeyRecord { id: KeyId::from_bytes([7; 16]), ..issued.record.clone() };
+    let rotation = KeyRotation { old: kept, old_expires: at(1000), new };
+    assert_eq!(store.rotate_api_key(rotation).await.unwrap(), RotationOutcome::Done);
+    let look = || {
+        let files = ["state", "state-wal", "state-shm"].map(|name| folder.path().join(name));
+        let all = files.iter().filter_map(|file| std::fs::read(file).ok()).collect::<Vec<_>>().concat();
+        let has = |wanted: &[u8]| all.windows(wanted.len()).any(|bytes| bytes == wanted);
+        for (name, secret) in &issued.secrets {
+            assert!(!has(secret), "{name} is there");
+        }
+        let record = &issued.record;
+        [has(record.id.as_bytes()), has(&record.mac), has(record.pepper.as_bytes()), has(b"alice")]
+    };
+    assert_eq!(look(), [true; 4], "the dump is whole");
+    drop(store);
+    look();
+}
+
+/// Who was here before the tables of documents and API keys were.
+#[tokio::test]
+async fn a_file_of_the_first_version_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state");
+    let mut first = connect(&path).await;
+    sqlx::raw_sql(include_str!("../migrations/sqlite/0001_state.sql")).execute(&mut first).await.unwrap();
+    sqlx::query("INSERT INTO token (digest, until) VALUES (?1, ?2)")
+        .bind(&token(1).0[..])
+        .bind(i64::try_from(at(1000).0).unwrap())
+        .execute(&mut first)
+        .await
+        .unwrap();
+    drop(first);
+    // Three at once: one of them does it.
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 1..=3_u8 {
+        let path = path.clone();
+        tasks.spawn(async move {
+            let store = SqliteStore::open(path).await.unwrap();
+            assert!(!store.consume(token(1), at(1000), NOW).await.unwrap(), "what was there is there");
+            let name = DocumentName::parse(&number.to_string()).unwrap();
+            assert!(store.replace_document(name, None, [number].into()).await.unwrap());
+        });
+    }
+    tasks.join_all().await;
+    let mut file = connect(&path).await;
+    let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut file).await.unwrap();
+    assert_eq!(version, 2);
 }
 
 #[cfg(unix)]
@@ -342,5 +405,54 @@ async fn what_was_acknowledged_survives_a_kill() {
             }
             assert!(alive || began.contains(&(number + 4)), "{number} was acknowledged in round {round}");
         }
+    }
+}
+
+/// Each body says its version, from its beginning to its end; they differ in length.
+fn body(version: u64) -> Box<[u8]> {
+    version.to_be_bytes().repeat(2000 + usize::try_from(version % 7).unwrap() * 1000).into()
+}
+
+/// Not a test: what the next one runs and kills. It says which version was acknowledged, when it was.
+#[test]
+fn replacing_process() {
+    let Some(path) = std::env::var_os("BARTIZAN_TEST_DOCUMENT") else { return };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = SqliteStore::open(path).await.unwrap();
+        let mut known = store.document(DocumentName::KEY_RING).await.unwrap().map(|found| found.version);
+        loop {
+            let next = known.unwrap_or(0) + 1;
+            assert!(store.replace_document(DocumentName::KEY_RING, known, body(next)).await.unwrap());
+            println!("replaced by {next}");
+            known = Some(next);
+        }
+    });
+}
+
+#[tokio::test]
+async fn a_kill_leaves_no_half_of_a_document() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state");
+    for round in 0..20 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "replacing_process", "--nocapture"])
+            .env("BARTIZAN_TEST_DOCUMENT", &path)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let said = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let mut said = said.filter_map(|line| line.strip_prefix("replaced by ")?.parse::<u64>().ok());
+        // Another moment in each round.
+        let before: Vec<u64> = said.by_ref().take(1 + round * 3).collect();
+        child.kill().unwrap();
+        let last = said.last().or(before.last().copied()).unwrap();
+        assert!(!child.wait().unwrap().success());
+
+        let store = SqliteStore::open(&path).await.unwrap();
+        let Document { version, body: found } =
+            store.document(DocumentName::KEY_RING).await.unwrap().unwrap();
+        assert!(version == last || version == last + 1, "{version} after {last} in round {round}");
+        assert!(found == body(version), "the body of version {version} is another's");
     }
 }

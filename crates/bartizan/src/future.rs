@@ -277,12 +277,17 @@ impl Passed {
     {
         self.log(denial.reason(), Some(denial));
         let is_head = self.seen.method == Method::HEAD;
-        headers::response(
+        let mut response = headers::response(
             denial.reply().clone(),
             &self.shared.prepared,
             is_head,
             <B as ResponseBodies<O>>::reply,
-        )
+        );
+        // A session that the handler began or ended has begun or ended, whatever the client is answered.
+        if let Some(handle) = &self.sessions {
+            handle.deliver(&self.grant, response.headers_mut());
+        }
+        response
     }
 
     #[cold]

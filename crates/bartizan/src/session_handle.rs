@@ -167,8 +167,8 @@ pub(crate) struct Handle {
     pub(crate) engine: Engine,
     pub(crate) store: Arc<dyn Answers>,
     pub(crate) client_ip: Option<IpAddr>,
-    /// Who was verified on the way in.
-    verified: Option<Principal>,
+    /// Who was verified on the way in, and by which session.
+    verified: Option<(SessionKey, Principal)>,
     outbox: Mutex<Outbox>,
 }
 
@@ -203,12 +203,12 @@ impl Handle {
     fn of(grant: &Grant, store: &Arc<dyn Answers>, headers: &HeaderMap) -> Arc<Self> {
         let engine = grant.engine();
         let lines = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
-        let presented = grant.session().or_else(|| engine.session_of(lines));
+        let presented = grant.session().or_else(|| grant.session_of(lines));
         Arc::new(Self {
             engine: engine.clone(),
             store: Arc::clone(store),
             client_ip: grant.client_ip(),
-            verified: grant.session().and(grant.principal().cloned()),
+            verified: grant.session().zip(grant.principal().cloned()),
             outbox: Mutex::new(Outbox { presented, ..Outbox::default() }),
         })
     }
@@ -233,10 +233,11 @@ impl Handle {
     }
 
     async fn current(&self) -> Result<Option<Session>, SessionError> {
-        if let Some(principal) = &self.verified {
+        let Some(key) = self.presented() else { return Ok(None) };
+        // Unless the handler has signed somebody else in, or out.
+        if let Some((_, principal)) = self.verified.as_ref().filter(|(verified, _)| *verified == key) {
             return Ok(Some(Session(principal.clone())));
         }
-        let Some(key) = self.presented() else { return Ok(None) };
         let now = OsClock.now();
         match self.store.answer(Query::Session { key, now }).await {
             Answer::Session(record) if record.is_alive(now) => Ok(Some(Session(Principal {

@@ -22,6 +22,10 @@ pub enum TokenState {
     Imported,
 }
 
+/// What is published of a key ring: the key of RFC 8037 §A.2.
+pub(crate) const PUBLIC_KEY: &str =
+    r#"{"kty":"OKP","crv":"Ed25519","kid":"corpus","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+
 /// The name of the keys.
 const KID: &str = "corpus";
 

@@ -6,7 +6,8 @@ use std::{
 };
 
 use bartizan_core::{
-    Engine,
+    Engine, JWKS_PATH,
+    jwt::Issuers,
     policy::{CredentialKind, Document, Mode, Policy, RequireConfig, StoreKind, StoreUrl},
 };
 
@@ -70,6 +71,9 @@ fn write(facts: &Facts<'_>, text: &mut String) -> fmt::Result {
     if let Some(state) = &facts.state {
         row(text, "state", &kept(state))?;
     }
+    if let Some(issuers) = facts.engine.issuers() {
+        row(text, "tokens", &tokens(issuers))?;
+    }
     modes(facts, text)?;
     for warning in warnings(facts) {
         writeln!(text, "{}: {warning}", paint(NOTICE, "warning"))?;
@@ -98,6 +102,19 @@ fn kept(State { url, keys }: &State<'_>) -> String {
         // Whatever it protects ends with the process too.
         KeptIn::Process => place,
     }
+}
+
+/// Whose tokens are accepted, and where the keys are that verify ours.
+fn tokens(issuers: &Issuers) -> String {
+    let mut text = format!(
+        "of {} ({}, keys at {JWKS_PATH})",
+        terminal::printable(&issuers.ours().issuer),
+        issuers.ring().algorithm()
+    );
+    for issuer in issuers.trusted() {
+        let _ = write!(text, ", of {}", terminal::printable(&issuer.rules().issuer));
+    }
+    text
 }
 
 fn modes(facts: &Facts<'_>, text: &mut String) -> fmt::Result {
@@ -141,7 +158,7 @@ fn warnings(facts: &Facts<'_>) -> Vec<String> {
     let closed = closed(policy);
     if !closed.is_empty() {
         warnings.push(format!(
-            "this build cannot verify tokens and API keys yet, so every request is refused on {}",
+            "this build cannot look API keys up yet, so every request is refused on {}",
             terminal::printable(&closed.join(", "))
         ));
     }
@@ -150,7 +167,7 @@ fn warnings(facts: &Facts<'_>) -> Vec<String> {
 
 /// The routes that nobody can use, because all that they take is what this build cannot verify.
 fn closed(policy: &Policy) -> Vec<String> {
-    let opens = |kind: &CredentialKind| matches!(kind, CredentialKind::Nothing | CredentialKind::Session);
+    let opens = |kind: &CredentialKind| *kind != CredentialKind::ApiKey;
     let open = |require: &RequireConfig| match require {
         RequireConfig::One(kind) => opens(kind),
         RequireConfig::Any { any, .. } => any.iter().any(opens),

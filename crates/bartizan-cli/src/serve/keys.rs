@@ -52,12 +52,12 @@ impl KeyError {
             }
             Self::Open { path, .. } => format!(
                 "chmod 600 {}; if others may have read it, remove it, and a new one is made: CSRF tokens end with the \
-                 old one, sessions do not",
+                 old one, and so do API keys and the keys of [jwt]; sessions do not",
                 path.display()
             ),
             Self::ShortFile { .. } => {
-                "put a copy of it back; or remove it, and a new one is made: CSRF tokens end with the old one, \
-                 sessions do not"
+                "put a copy of it back; or remove it, and a new one is made: CSRF tokens end with the old one, and so \
+                 do API keys and the keys of [jwt]; sessions do not"
                     .into()
             }
         })
@@ -66,7 +66,7 @@ impl KeyError {
 
 /// Where the master key is kept.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum KeptIn {
+pub(crate) enum KeptIn {
     /// Where `store.master_key` says.
     Policy,
     /// In this file.
@@ -76,7 +76,7 @@ pub(super) enum KeptIn {
 }
 
 /// The keys of a deployment with these secrets, whose state is kept at `url`.
-pub(super) fn read(secrets: &Secrets, url: Option<&StoreUrl>) -> Result<(Keys, KeptIn), KeyError> {
+pub(crate) fn read(secrets: &Secrets, url: Option<&StoreUrl>) -> Result<(Keys, KeptIn), KeyError> {
     if let Some(key) = &secrets.master_key {
         return Ok((of_policy(key, &secrets.previous_master_keys)?, KeptIn::Policy));
     }

@@ -1,8 +1,9 @@
 //! `bartizan serve`: stands in front of an application.
 
 mod banner;
-mod keys;
+pub(crate) mod keys;
 mod shutdown;
+mod token_keys;
 
 use std::{mem, sync::Arc};
 
@@ -24,6 +25,7 @@ use crate::{
         banner::{Facts, State},
         keys::KeyError,
         shutdown::Shutdown,
+        token_keys::TokenKeysError,
     },
     store::{OpenError, OpenStore},
     terminal,
@@ -50,6 +52,9 @@ pub(crate) enum StartError {
     /// The policy is right without keys and wrong with them: a fault of ours.
     #[error("the policy cannot be used with keys: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Policy(Vec<PolicyError>),
+    /// No keys for tokens.
+    #[error(transparent)]
+    TokenKeys(#[from] TokenKeysError),
     /// What the gateway says.
     #[error(transparent)]
     Gateway(#[from] GatewayError),
@@ -67,6 +72,7 @@ impl StartError {
             ),
             Self::Store(error) => error.hint(),
             Self::Keys(error) => error.hint(),
+            Self::TokenKeys(error) => error.hint(),
             _ => None,
         }
     }
@@ -139,7 +145,11 @@ fn serve_with(
     if let Some(token) = secrets.upstream_token {
         config = config.upstream_token(token);
     }
-    if let Some(store) = store {
+    let issuers = loaded.engine.issuers();
+    let token_keys = issuers.map(|issuers| token_keys::open(store, issuers, keys.clone())).transpose()?;
+    if let Some(token_keys) = &token_keys {
+        config = config.store(Arc::clone(&token_keys.answers));
+    } else if let Some(store) = store {
         config = config.store(Arc::clone(store.store()) as Arc<dyn Answers>);
     }
     if loaded.document.policy.session.is_some() {

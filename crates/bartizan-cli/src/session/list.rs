@@ -10,15 +10,13 @@ use bartizan_core::{Clock as _, Timestamp};
 use bartizan_store::ListedSession;
 use serde::Serialize;
 
-use super::{
-    Sessions, key,
-    when::{ago, ahead, utc},
-};
+use super::{Sessions, key};
 use crate::{
     Outcome,
     arguments::SessionListArguments,
     failure::Failure,
     terminal::{self, BOLD, paint, printable},
+    when::{ago, ahead, utc},
 };
 
 /// Lists them, page by page.

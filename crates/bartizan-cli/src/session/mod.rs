@@ -3,15 +3,9 @@
 mod key;
 mod list;
 mod revoke;
-mod when;
-
-use std::path::{Path, PathBuf};
 
 use bartizan::{OsClock, StoreError};
-use bartizan_core::{
-    Clock as _,
-    policy::{StoreKind, StoreUrl},
-};
+use bartizan_core::{Clock as _, policy::StoreUrl};
 use bartizan_store::SessionPage;
 use thiserror::Error;
 
@@ -20,11 +14,9 @@ pub(crate) use key::KeyDigits;
 use crate::{
     Outcome,
     arguments::{PolicyArguments, SessionArguments, SessionCommand},
-    diagnostics,
+    deployment::{Deployment, Kept},
     failure::Failure,
-    policy::{self, Source},
-    secrets::{MissingSecrets, StoreSecrets},
-    store::{OpenError, OpenStore},
+    store::OpenStore,
     terminal,
 };
 
@@ -34,23 +26,6 @@ const AT_A_TIME: u32 = 1000;
 /// Why sessions cannot be listed or ended.
 #[derive(Debug, Error)]
 pub(crate) enum SessionError {
-    /// No `[session]`.
-    #[error("{0} has no [session] table, so there are no sessions")]
-    None(String),
-    /// `memory:`.
-    #[error(
-        "{0} keeps sessions in the memory of `bartizan serve` (`store.url = \"memory:\"`), into which nobody else sees"
-    )]
-    InMemory(String),
-    /// SQLite's file is not there, and is not made by looking into it.
-    #[error("there is no file {}, so no `bartizan serve` has kept sessions there", .0.display())]
-    NoFile(PathBuf),
-    /// Secrets that cannot be had.
-    #[error(transparent)]
-    Secrets(#[from] MissingSecrets),
-    /// The store cannot be opened.
-    #[error(transparent)]
-    Open(#[from] OpenError),
     /// The store fails.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -72,17 +47,6 @@ impl SessionError {
     /// What to do about it.
     pub(crate) fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::None(_) => "write [session], or name the policy that has it with --policy".into(),
-            Self::InMemory(_) => {
-                "write `[store] url = \"sqlite:bartizan.db\"` to keep them where they can be listed and ended; until \
-                 then, a restart of `bartizan serve` ends them all"
-                    .into()
-            }
-            Self::NoFile(path) if path.is_relative() => {
-                "the path is relative to the working folder: run this in the folder that `bartizan serve` runs in".into()
-            }
-            Self::NoFile(_) => "does `bartizan serve` run with this policy and profile, on this machine?".into(),
-            Self::Open(error) => return error.hint(),
             Self::Unknown(_) => "`bartizan session list` shows those that are alive".into(),
             Self::Ambiguous(_) => "write more of it: `bartizan session list --json` shows whole keys".into(),
             Self::NotAsked => "--yes ends them without asking".into(),
@@ -108,31 +72,8 @@ struct Sessions {
 impl Sessions {
     /// Opens the store of the policy. `None` where the policy has faults, which are printed.
     fn open(arguments: &PolicyArguments) -> Result<Option<Self>, Failure> {
-        let source = Source::find(arguments.policy.as_deref())?.ok_or(Failure::NoPolicy)?;
-        let profile = arguments.profile.profile.as_deref();
-        let loaded = match policy::load(&source, profile, None, policy::stand_in_keys())? {
-            Ok(loaded) => loaded,
-            Err(faults) => {
-                diagnostics::print(&source, &faults);
-                return Ok(None);
-            }
-        };
-        let policy = &loaded.document.policy;
-        let Some(url) = policy.store_url().filter(|_| policy.session.is_some()) else {
-            return Err(SessionError::None(source.name).into());
-        };
-        if url.kind() == StoreKind::Memory {
-            return Err(SessionError::InMemory(source.name).into());
-        }
-        if let Some(path) = url.path().map(Path::new).filter(|path| !path.exists()) {
-            return Err(SessionError::NoFile(path.to_owned()).into());
-        }
-        let secrets =
-            StoreSecrets::read(policy, loaded.document.development()).map_err(SessionError::from)?;
-        let Some(options) = secrets.options(policy) else {
-            return Err(SessionError::None(source.name).into());
-        };
-        let store = OpenStore::open(&options).map_err(SessionError::from)?;
+        let Some(found) = Deployment::find(arguments, Kept::Sessions)? else { return Ok(None) };
+        let Deployment { store, url, .. } = found.open()?;
         Ok(Some(Self { store, url }))
     }
 

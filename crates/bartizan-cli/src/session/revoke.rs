@@ -8,12 +8,13 @@ use bartizan_core::{
     session::{Ending, SessionKey},
 };
 
-use super::{KeyDigits, SessionError, Sessions, when::ago};
+use super::{KeyDigits, SessionError, Sessions};
 use crate::{
     Outcome,
     arguments::SessionRevokeArguments,
     failure::Failure,
     terminal::{self, count, printable},
+    when::ago,
 };
 
 /// Ends them, if whoever is asked agrees.
@@ -78,18 +79,11 @@ fn session_of(sessions: &Sessions, digits: &KeyDigits, subject: &str) -> Result<
 }
 
 fn end(sessions: &Sessions, ending: Ending, agreed: bool, question: &str) -> Result<Outcome, Failure> {
-    if !agreed && !agrees(question)? {
+    if !agreed && !terminal::agrees(question)? {
         terminal::print("nothing was ended\n")?;
         return Ok(Outcome::Faults);
     }
     let ended = sessions.store.wait_for(sessions.store.store().end(ending)).map_err(SessionError::from)?;
     terminal::print(&format!("{} ended\n", count(usize::try_from(ended).unwrap_or(usize::MAX), "session")))?;
     Ok(Outcome::Fine)
-}
-
-fn agrees(question: &str) -> Result<bool, Failure> {
-    terminal::print_error(&format!("{question} [y/N] "));
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer).map_err(Failure::Input)?;
-    Ok(["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()))
 }

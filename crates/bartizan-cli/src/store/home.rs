@@ -8,10 +8,11 @@ use std::sync::Arc;
 use bartizan::{Answers, BoxFuture, Store, StoreError};
 use bartizan_core::{
     Answer, Query, Timestamp, TokenDigest,
+    api_key::{ApiKeyRecord, KeyId, PepperId},
     limit::{LimitKey, Quota, Taken},
     session::{Ending, NewSession, SessionKey, SessionRecord},
 };
-use bartizan_store::{Document, DocumentName, SessionPage};
+use bartizan_store::{ApiKeyPage, Document, DocumentName, KeyRotation, RotationOutcome, SessionPage};
 use tokio::{runtime::Handle, task::JoinError};
 
 /// The store, asked at home. A question that is given up is answered all the same, to nobody.
@@ -143,6 +144,35 @@ impl Store for AtHome {
         now: Timestamp,
     ) -> BoxFuture<'_, Result<bool, StoreError>> {
         self.ask(move |store| async move { store.is_revoked(jti, subject, issued, now).await })
+    }
+
+    fn create_api_key(&self, record: ApiKeyRecord) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.ask(|store| async move { store.create_api_key(record).await })
+    }
+
+    fn api_key(&self, id: KeyId, now: Timestamp) -> BoxFuture<'_, Result<Option<ApiKeyRecord>, StoreError>> {
+        self.ask(move |store| async move { store.api_key(id, now).await })
+    }
+
+    fn rotate_api_key(&self, rotation: KeyRotation) -> BoxFuture<'_, Result<RotationOutcome, StoreError>> {
+        self.ask(|store| async move { store.rotate_api_key(rotation).await })
+    }
+
+    fn revoke_api_key(&self, id: KeyId, now: Timestamp) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.ask(move |store| async move { store.revoke_api_key(id, now).await })
+    }
+
+    fn api_keys(
+        &self,
+        owner: Option<Box<str>>,
+        after: Option<KeyId>,
+        most: u32,
+    ) -> BoxFuture<'_, Result<ApiKeyPage, StoreError>> {
+        self.ask(move |store| async move { store.api_keys(owner, after, most).await })
+    }
+
+    fn peppers_in_use(&self, now: Timestamp) -> BoxFuture<'_, Result<Vec<PepperId>, StoreError>> {
+        self.ask(move |store| async move { store.peppers_in_use(now).await })
     }
 
     fn prune(&self, now: Timestamp) -> BoxFuture<'_, Result<u64, StoreError>> {

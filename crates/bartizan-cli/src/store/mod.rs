@@ -16,7 +16,7 @@ use bartizan_core::{
 use bartizan_store::StoreOptions;
 use thiserror::Error;
 use tokio::{
-    runtime::{Builder, Runtime},
+    runtime::{Builder, Handle, Runtime},
     task::JoinHandle,
     time::{self, Instant, MissedTickBehavior},
 };
@@ -99,6 +99,11 @@ impl OpenStore {
     /// The store; it can be asked on any runtime.
     pub(crate) fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    /// Where its connections live, and what belongs to it can run.
+    pub(crate) fn runtime(&self) -> &Handle {
+        self.runtime.handle()
     }
 
     /// Waits for what is asked of it.

@@ -4,7 +4,7 @@ mod half_guarded;
 
 use alloc::{borrow::ToOwned as _, boxed::Box, format, string::String, vec::Vec};
 
-use super::{Inner, Modes, OwnCookies, Replies, Rules, TokenRules, Vary, api_key, jwt, store};
+use super::{Inner, Modes, OwnCookies, Published, Replies, Rules, TokenRules, Vary, api_key, jwt, store};
 use crate::{
     Deployment, PolicyError, PolicyErrorKind, ResponseHeader,
     controls::{
@@ -101,7 +101,8 @@ pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, V
     let tokens = TokenRules::compile(policy, health.as_deref(), problems);
 
     let vary = Vary::prepare(&mut prepared);
-    let replies = Replies::prepare(&firewall, &mut prepared);
+    let published = Published::new(&deployment.public_keys, issuers.as_ref());
+    let replies = Replies::prepare(&firewall, &published, &mut prepared);
     if prepared.is_full() {
         problems.error("route", None, PolicyErrorKind::TooMany(u32::from(u16::MAX)));
     }
@@ -110,7 +111,7 @@ pub(super) fn build(policy: &Policy, deployment: &Deployment) -> Result<Inner, V
         modes,
         development: deployment.development,
         keys: deployment.keys.clone(),
-        jwks: deployment.jwks.clone(),
+        published,
         tokens,
         own_cookies,
         firewall,

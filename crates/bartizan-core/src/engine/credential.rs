@@ -25,7 +25,7 @@ where
     pub(super) fn ask_who(&mut self) -> Result<Option<Query>, Stop> {
         let found = self.presented();
         // Whoever signs in or out may have a session, whatever the route requires.
-        let session = self.facts.session.filter(|_| self.handoff.is_some() && !self.is_anonymous);
+        let session = self.facts.session.filter(|_| self.handoff.is_some() && !self.context.is_anonymous);
         let Some((kind, secret)) = found.or(session.map(|cookie| (CredentialKind::Session, cookie))) else {
             self.stage = Stage::Token(None);
             return Ok(None);
@@ -47,7 +47,12 @@ where
     pub(super) fn presented(&self) -> Option<(CredentialKind, &'r [u8])> {
         let inner = &self.engine.0;
         let requirement = &self.engine.rules(self.context.route).requirement;
-        requirement.credential(&self.facts, inner.configured, inner.api_keys.as_ref(), self.is_anonymous)
+        requirement.credential(
+            &self.facts,
+            inner.configured,
+            inner.api_keys.as_ref(),
+            self.context.is_anonymous,
+        )
     }
 
     /// What the answer about a credential of `kind` means: who asks, if anybody is let in by it, and what is to be asked

@@ -249,7 +249,7 @@ where
             return Some(Binding::Session(session));
         }
         // Who comes in without identity has no session.
-        let session = self.facts.session.filter(|_| !self.is_anonymous);
+        let session = self.facts.session.filter(|_| !self.context.is_anonymous);
         session
             .map(|cookie| Binding::Session(crate::session::SessionKey::of(cookie)))
             .or_else(|| Binding::pre_session(self.facts.pre_session?))

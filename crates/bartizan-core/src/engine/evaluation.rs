@@ -5,8 +5,8 @@ use core::{net::IpAddr, time::Duration};
 
 use super::{Engine, Handoff, csrf_token, jwt::Claimed};
 use crate::{
-    Answer, Decision, DenialCode, Entropy, Form, Grant, HeaderPair, Reason, RequestHead, Step, Timestamp,
-    Trace, Verdict,
+    Answer, Decision, DenialCode, Entropy, Form, Grant, HeaderPair, Query, Reason, RequestHead, Step,
+    Timestamp, Trace, Verdict,
     controls::{Finding, cors, rate_limit::Whom, requirement, session::HandoffRoute},
     decision::{Context, Edits, Nonce, Verified},
     facts::{Facts, Names, list},
@@ -31,8 +31,6 @@ pub struct Evaluation<'e, 'r, H, E, T> {
     pub(super) claimed: Option<Box<Claimed<'r>>>,
     /// Where a CSRF token is required.
     pub(super) token: Option<Box<csrf_token::Needed>>,
-    /// `cross_site = "anonymous"`: the request comes in without identity.
-    pub(super) is_anonymous: bool,
     pub(super) handoff: Option<HandoffRoute>,
     pub(super) stage: Stage,
     /// The answer to what was asked, where it has come.
@@ -70,6 +68,8 @@ pub(super) enum Stage {
     Requirement(Option<CredentialKind>),
     /// Whether the token that is good once was used before: last, so that nothing that is refused uses it up.
     Used,
+    /// The public keys, which is all that was asked for.
+    PublicKeys,
     /// Nothing: it is decided. What is asked now is a mistake of the surface, and is refused.
     Decided,
 }
@@ -80,6 +80,8 @@ pub(super) enum Stop {
     /// And the client is told when to come again.
     RefusedUntil(Reason, Duration),
     Answered(crate::Reply),
+    /// The public keys are asked for, which the key ring has.
+    AskedForKeys,
 }
 
 impl<'e, 'r, H, E, T> Evaluation<'e, 'r, H, E, T>
@@ -110,7 +112,6 @@ where
             verified: None,
             claimed: None,
             token: None,
-            is_anonymous: false,
             handoff: None,
             stage: Stage::Head,
             given: None,
@@ -162,8 +163,11 @@ where
             Ok(Some(question)) => question,
             Ok(None) => Step::Done(Decision::Allow(self.grant())),
             Err(stop) => {
-                self.stage = Stage::Decided;
-                Step::Done(match stop {
+                let decision = match stop {
+                    Stop::AskedForKeys => {
+                        self.stage = Stage::PublicKeys;
+                        return Step::Need(Query::PublicKeys { now: self.now });
+                    }
                     Stop::Answered(reply) => Decision::Respond(reply),
                     Stop::Refused(reason) => {
                         Decision::Deny(self.engine.deny(reason, &self.context, &mut self.entropy))
@@ -174,7 +178,9 @@ where
                         &self.context,
                         &mut self.entropy,
                     )),
-                })
+                };
+                self.stage = Stage::Decided;
+                Step::Done(decision)
             }
         }
     }
@@ -272,6 +278,9 @@ where
             self.stage = Stage::Decided;
             return Ok(None);
         }
+        if self.stage == Stage::PublicKeys {
+            return Err(self.answer_with_ring());
+        }
         Err(Stop::Refused(Reason::new(DenialCode::StoreUnavailable)))
     }
 
@@ -291,6 +300,7 @@ where
             | Stage::Revocation
             | Stage::FailureCharged
             | Stage::PrincipalCounted(_)
+            | Stage::PublicKeys
             | Stage::Used
                 if self.given.is_none() =>
             {
@@ -378,7 +388,8 @@ where
         self.note_edits();
         if let Some(route) = self.handoff {
             let nonce = Nonce::new(&mut self.entropy);
-            let presented = self.facts.session.map(SessionKey::of);
+            // Who comes in without identity signs nobody out.
+            let presented = self.facts.session.filter(|_| !self.context.is_anonymous).map(SessionKey::of);
             self.context.seldom().handoff = Some(Handoff { nonce, route, presented });
         }
         Grant {
@@ -392,7 +403,7 @@ where
     fn note_edits(&mut self) {
         let engine = self.engine;
         let (configured, facts) = (engine.0.configured, &self.facts);
-        let anonymous = self.is_anonymous;
+        let anonymous = self.context.is_anonymous;
         let rules = engine.rules(self.context.route);
         let authorization = facts.authorization.value().is_some_and(|value| {
             let verified = configured.jwt || configured.api_keys;

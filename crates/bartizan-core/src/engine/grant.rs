@@ -51,6 +51,17 @@ impl Grant {
         self.verified.as_ref()?.session
     }
 
+    /// The session that the lines of this request's `Cookie` header name, alive or not: for a handler of a route that
+    /// requires none. Of a request that came in without identity (`cross_site = "anonymous"`), none.
+    pub fn session_of<'r>(&self, cookies: impl Iterator<Item = &'r [u8]>) -> Option<SessionKey> {
+        let sessions = self.engine.0.sessions.as_ref().filter(|_| !self.context.is_anonymous)?;
+        let name = sessions.cookie_name().as_bytes();
+        let mut values =
+            cookies.flat_map(cookie::pairs).filter(|(found, _)| *found == name).map(|(_, value)| value);
+        // Of two, one was planted.
+        values.next().filter(|value| !value.is_empty() && values.next().is_none()).map(SessionKey::of)
+    }
+
     /// The API key of the request, where one was its credential.
     pub fn api_key(&self) -> Option<UsedKey> {
         self.context.seldom.as_ref()?.api_key

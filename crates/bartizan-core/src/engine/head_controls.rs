@@ -75,10 +75,8 @@ where
             }
         }
         self.judge_cors()?;
-        if let Some(jwks) = &inner.jwks
-            && is_get_of(&self.facts, JWKS_PATH.as_bytes())
-        {
-            return Err(self.answer_jwks(jwks));
+        if inner.published.any() && is_get_of(&self.facts, JWKS_PATH.as_bytes()) {
+            return Err(self.answer_published());
         }
         self.judge_csrf()
     }
@@ -163,7 +161,7 @@ where
         } else {
             let found = rules.csrf.decide(&self.facts, &inner.origins, scheme);
             self.context.read_fetch_site = found.read_fetch_site;
-            self.is_anonymous = found.anonymous;
+            self.context.is_anonymous = found.anonymous;
             needs_token = found.needs_token;
             self.settle("csrf", inner.modes.csrf, found.finding)?;
         }
@@ -199,18 +197,6 @@ where
         let mut reply = self.engine.reply(200, &self.context);
         reply.prepare(self.engine.0.replies.text);
         reply.body = b"ok\n".as_slice().into();
-        Stop::Answered(reply)
-    }
-
-    /// Public keys are for everyone, and caches may keep them.
-    fn answer_jwks(&mut self, jwks: &str) -> Stop {
-        self.trace.note("jwks", Verdict::Answer, || "200 by itself: the public keys".into());
-        let mut reply = self.engine.reply(200, &self.context);
-        let replies = &self.engine.0.replies;
-        reply.leave_out(&[replies.no_store]);
-        reply.prepare(replies.for_minutes);
-        reply.prepare(replies.jwks);
-        reply.body = jwks.as_bytes().into();
         Stop::Answered(reply)
     }
 

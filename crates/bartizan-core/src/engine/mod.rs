@@ -8,10 +8,12 @@ mod evaluation;
 mod grant;
 mod handoff;
 mod head_controls;
+mod jwks;
 mod jwt;
 mod limits;
 mod login;
 mod own_cookies;
+mod replies;
 mod respond;
 mod store;
 
@@ -26,7 +28,9 @@ pub(crate) use handoff::Handoff;
 pub use handoff::is_handoff;
 
 use csrf_token::TokenRules;
+use jwks::Published;
 pub(crate) use own_cookies::OwnCookies;
+use replies::Replies;
 
 use crate::{
     Clock, Denial, DenialCode, Deployment, Entropy, HeaderPair, NoTrace, PolicyError, PreparedHeader, Reason,
@@ -38,10 +42,10 @@ use crate::{
         firewall::Firewall,
         host::Hosts,
         rate_limit::{self, Limits},
-        requirement::{self, Configured, Requirement},
+        requirement::{Configured, Requirement},
         session::{BegunSession, Sessions},
     },
-    cookie::{self, CookieRules},
+    cookie::CookieRules,
     decision::Context,
     forwarding::Proxy,
     headers::{
@@ -80,7 +84,7 @@ struct Inner {
     modes: Modes,
     development: bool,
     keys: Option<Keys>,
-    jwks: Option<Box<str>>,
+    published: Published,
     tokens: TokenRules,
     own_cookies: OwnCookies,
     firewall: Firewall,
@@ -185,38 +189,6 @@ impl Vary {
     }
 }
 
-/// The finished headers that only replies of ours have.
-#[derive(Clone, Copy, Debug)]
-struct Replies {
-    data: crate::HeaderId,
-    json: crate::HeaderId,
-    html: crate::HeaderId,
-    text: crate::HeaderId,
-    no_store: crate::HeaderId,
-    allow: crate::HeaderId,
-    retry_after: crate::HeaderId,
-    jwks: crate::HeaderId,
-    for_minutes: crate::HeaderId,
-    invalid_token: crate::HeaderId,
-}
-
-impl Replies {
-    fn prepare(firewall: &Firewall, prepared: &mut Prepared) -> Self {
-        Self {
-            data: prepared.add(ResponseHeader::ContentType, "application/json"),
-            json: prepared.add(ResponseHeader::ContentType, problem::JSON),
-            html: prepared.add(ResponseHeader::ContentType, problem::HTML),
-            text: prepared.add(ResponseHeader::ContentType, "text/plain; charset=utf-8"),
-            no_store: prepared.add(ResponseHeader::CacheControl, "no-store"),
-            allow: prepared.add(ResponseHeader::Allow, &firewall.allow),
-            retry_after: prepared.add(ResponseHeader::RetryAfter, "5"),
-            jwks: prepared.add(ResponseHeader::ContentType, "application/jwk-set+json"),
-            for_minutes: prepared.add(ResponseHeader::CacheControl, "public, max-age=300"),
-            invalid_token: prepared.add(ResponseHeader::WwwAuthenticate, requirement::INVALID_TOKEN),
-        }
-    }
-}
-
 impl Engine {
     /// Builds the engine, or says all that is wrong with the policy.
     pub fn build(policy: &Policy, deployment: &Deployment) -> Result<Self, Vec<PolicyError>> {
@@ -312,16 +284,6 @@ impl Engine {
     /// Whether the policy has sessions.
     pub fn has_sessions(&self) -> bool {
         self.0.sessions.is_some()
-    }
-
-    /// The session that the lines of a request's `Cookie` header name, alive or not: for a handler of a route that
-    /// requires none.
-    pub fn session_of<'r>(&self, cookies: impl Iterator<Item = &'r [u8]>) -> Option<SessionKey> {
-        let name = self.0.sessions.as_ref()?.cookie_name().as_bytes();
-        let mut values =
-            cookies.flat_map(cookie::pairs).filter(|(found, _)| *found == name).map(|(_, value)| value);
-        // Of two, one was planted.
-        values.next().filter(|value| !value.is_empty() && values.next().is_none()).map(SessionKey::of)
     }
 
     /// The routes' patterns, in order.
@@ -492,6 +454,7 @@ impl Context {
             isolation_read: false,
             isolation_suspect: false,
             is_websocket: false,
+            is_anonymous: false,
             is_personal: false,
             edits: crate::decision::Edits::default(),
             seldom: None,

@@ -71,6 +71,7 @@ fn check_place(store: &StoreConfig, url: &StoreUrl, problems: &mut Problems) {
             ("tokens", memory.tokens),
             ("buckets", memory.buckets),
             ("revocations", memory.revocations),
+            ("api_keys", memory.api_keys),
         ] {
             if most == Some(0) {
                 let path = format!("store.memory.{key}");
@@ -178,11 +179,12 @@ mod tests {
             (&postgres("?sslrootcert=/other.pem"), &["store.ca policy.contradiction"]),
             ("url = 'memory:'\nmemory = { sessions = 10, tokens = 1 }", &[]),
             (
-                "url = 'memory:'\nmemory = { sessions = 0, buckets = 0, revocations = 0 }",
+                "url = 'memory:'\nmemory = { sessions = 0, buckets = 0, revocations = 0, api_keys = 0 }",
                 &[
                     "store.memory.sessions policy.value",
                     "store.memory.buckets policy.value",
                     "store.memory.revocations policy.value",
+                    "store.memory.api_keys policy.value",
                 ],
             ),
             ("memory = { tokens = 5 }", &["store.memory policy.contradiction"]),

@@ -57,8 +57,10 @@ impl VerifyingKey {
         self.legacy
     }
 
-    /// Whether `signature` is this key's over `message`.
-    pub(super) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+    /// Whether `signature` is this key's over `message`. Of a token, nothing else is asked here: see
+    /// [`Token::verify`](super::Token::verify).
+    #[must_use]
+    pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         // DER in place of the two numbers of ES256 fails here, however lenient the verifier is (RFC 7518 §3.4).
         self.algorithm.signature_bytes().is_none_or(|length| signature.len() == length)
             && self.verifier.verify(message, signature)

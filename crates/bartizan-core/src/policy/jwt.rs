@@ -12,7 +12,7 @@ use serde::{
 use super::{Duration, JwtAlgorithm};
 
 /// `[jwt]`
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JwtConfig {
     /// The `iss` of our tokens: `https://api.example.com`.

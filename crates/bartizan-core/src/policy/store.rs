@@ -44,6 +44,9 @@ pub struct MemoryConfig {
     pub buckets: Option<u32>,
     /// Revocations of tokens and of subjects, each of about 70 bytes; 1 000 000. One more is refused.
     pub revocations: Option<u32>,
+    /// API keys, those that ended within the last 90 days among them, each of about 500 bytes; 100 000. One more is
+    /// refused.
+    pub api_keys: Option<u32>,
 }
 
 /// Where state is kept: `memory:`, `sqlite:PATH`, `postgres://user@host/database`, `redis://host:6379/0`, or
@@ -188,14 +191,17 @@ impl Policy {
 
     /// Whether anything is kept.
     fn needs_store(&self) -> bool {
-        self.session.is_some() || self.api_keys.is_some() || self.rate_limit.store == LimitStore::Shared
+        self.session.is_some()
+            || self.jwt.is_some()
+            || self.api_keys.is_some()
+            || self.rate_limit.store == LimitStore::Shared
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{ApiKeysConfig, RateLimitConfig};
+    use crate::policy::{ApiKeysConfig, JwtConfig, RateLimitConfig};
     use alloc::format;
 
     #[test]
@@ -262,6 +268,10 @@ mod tests {
             assert_eq!(policy.store_url().as_ref().map(StoreUrl::as_str), expected);
         }
         let policy = Policy { api_keys: Some(ApiKeysConfig::default()), ..Policy::default() };
+        assert_eq!(policy.store_url().as_ref().map(StoreUrl::as_str), Some("sqlite:bartizan.db"));
+        let (issuer, audience) = ("https://api.example.com".into(), "api".into());
+        let jwt = JwtConfig { issuer, audience, ..JwtConfig::default() };
+        let policy = Policy { jwt: Some(jwt), ..Policy::default() };
         assert_eq!(policy.store_url().as_ref().map(StoreUrl::as_str), Some("sqlite:bartizan.db"));
         let rate_limit = RateLimitConfig { store: LimitStore::Shared, ..RateLimitConfig::default() };
         let policy = Policy { rate_limit, ..Policy::default() };

@@ -29,6 +29,8 @@
 //! `BARTIZAN_CASE=words` runs the cases whose name contains them. The clock of the cases is driven: it starts in 2027,
 //! and jumps. A back end that also counts by a clock of its own must not forget earlier for it.
 
+mod api_key_races;
+mod api_keys;
 mod documents;
 mod given;
 mod limits;
@@ -92,6 +94,8 @@ pub fn cases() -> impl Iterator<Item = Case> {
         limits::CASES,
         documents::CASES,
         revocations::CASES,
+        api_keys::CASES,
+        api_key_races::CASES,
         races::CASES,
         restarts::CASES,
     ]

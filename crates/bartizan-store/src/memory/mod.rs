@@ -1,5 +1,6 @@
 //! The store in memory: what it keeps ends with the process.
 
+mod api_keys;
 pub(crate) mod buckets;
 mod documents;
 mod revocations;
@@ -11,19 +12,24 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bartizan_core::{
     Answer, Query, Timestamp, TokenDigest,
+    api_key::{ApiKeyRecord, KeyId, PepperId},
     limit::{LimitKey, Quota, Taken},
     session::{Ending, NewSession, SessionKey, SessionRecord},
 };
 
 use self::{
-    buckets::Buckets, documents::Documents, revocations::Revocations, sessions::Sessions, tokens::Tokens,
+    api_keys::ApiKeys, buckets::Buckets, documents::Documents, revocations::Revocations, sessions::Sessions,
+    tokens::Tokens,
 };
-use crate::{Answers, BoxFuture, Document, DocumentName, SessionPage, Store, StoreError, answer_by};
+use crate::{
+    Answers, ApiKeyPage, BoxFuture, Document, DocumentName, KeyRotation, RotationOutcome, SessionPage, Store,
+    StoreError, answer_by,
+};
 
 /// Keeps everything in memory, for one node: whoever restarts it signs everybody out.
 ///
 /// It is bounded by [`MemoryLimits`], also where nobody prunes it: each insertion forgets some of what has ended.
-/// When it is full, it depends on what: a **session**, a **one-time token** or a **revocation** more is
+/// When it is full, it depends on what: a **session**, a **one-time token**, a **revocation** or an **API key** more is
 /// [refused](StoreError::Full), so that no flood of logins signs others out, no flood of tokens lets one be used twice,
 /// and none that was revoked is good again. A **rate limit's bucket** more takes the place of another that was about to be empty.
 ///
@@ -54,9 +60,11 @@ pub struct MemoryStore {
     buckets: Buckets,
     documents: Documents,
     revocations: Revocations,
+    api_keys: ApiKeys,
 }
 
-/// How much a [`MemoryStore`] keeps at most; `store.memory` in a policy. What has ended does not count.
+/// How much a [`MemoryStore`] keeps at most; `store.memory` in a policy. What has ended does not count, unless
+/// it says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryLimits {
     /// Sessions, each of under 300 bytes (its subject and scopes counted as 25 bytes). 1 000 000 by default.
@@ -68,11 +76,20 @@ pub struct MemoryLimits {
     /// Revocations of tokens and of subjects, each of about 70 bytes (its subject counted as 25 bytes). 1 000 000 by
     /// default.
     pub revocations: usize,
+    /// API keys, those that ended within the last 90 days among them; each of about 500 bytes (its owner, name and scopes
+    /// counted as 60 bytes). 100 000 by default.
+    pub api_keys: usize,
 }
 
 impl Default for MemoryLimits {
     fn default() -> Self {
-        Self { sessions: 1_000_000, tokens: 1_000_000, buckets: 1_000_000, revocations: 1_000_000 }
+        Self {
+            sessions: 1_000_000,
+            tokens: 1_000_000,
+            buckets: 1_000_000,
+            revocations: 1_000_000,
+            api_keys: 100_000,
+        }
     }
 }
 
@@ -85,6 +102,7 @@ impl MemoryStore {
             buckets: Buckets::new(limits.buckets),
             documents: Documents::default(),
             revocations: Revocations::new(limits.revocations),
+            api_keys: ApiKeys::new(limits.api_keys),
         }
     }
 }
@@ -184,11 +202,40 @@ impl Store for MemoryStore {
         Box::pin(async move { Ok(self.revocations.has(jti, &subject, issued, now)) })
     }
 
+    fn create_api_key(&self, record: ApiKeyRecord) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move { self.api_keys.create(record) })
+    }
+
+    fn api_key(&self, id: KeyId, now: Timestamp) -> BoxFuture<'_, Result<Option<ApiKeyRecord>, StoreError>> {
+        Box::pin(async move { Ok(self.api_keys.find(id, now)) })
+    }
+
+    fn rotate_api_key(&self, rotation: KeyRotation) -> BoxFuture<'_, Result<RotationOutcome, StoreError>> {
+        Box::pin(async move { self.api_keys.rotate(&rotation) })
+    }
+
+    fn revoke_api_key(&self, id: KeyId, now: Timestamp) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move { Ok(self.api_keys.revoke(id, now)) })
+    }
+
+    fn api_keys(
+        &self,
+        owner: Option<Box<str>>,
+        after: Option<KeyId>,
+        most: u32,
+    ) -> BoxFuture<'_, Result<ApiKeyPage, StoreError>> {
+        Box::pin(async move { Ok(self.api_keys.page(owner.as_deref(), after, most)) })
+    }
+
+    fn peppers_in_use(&self, now: Timestamp) -> BoxFuture<'_, Result<Vec<PepperId>, StoreError>> {
+        Box::pin(async move { Ok(self.api_keys.peppers(now)) })
+    }
+
     fn prune(&self, now: Timestamp) -> BoxFuture<'_, Result<u64, StoreError>> {
         Box::pin(async move {
             let asked_by_clients =
                 self.sessions.prune(now) + self.tokens.prune(now) + self.buckets.prune(now);
-            Ok(asked_by_clients + self.revocations.prune(now))
+            Ok(asked_by_clients + self.revocations.prune(now) + self.api_keys.prune(now))
         })
     }
 }

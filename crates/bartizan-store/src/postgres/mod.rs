@@ -2,6 +2,7 @@
 //!
 //! All SQL is static, and its values are bound. Every method is one statement or one transaction.
 
+mod api_keys;
 mod bigint;
 mod documents;
 mod failure;
@@ -18,14 +19,15 @@ use std::{fmt, sync::Arc};
 
 use bartizan_core::{
     Answer, Query, Timestamp, TokenDigest,
+    api_key::{ApiKeyRecord, KeyId, PepperId},
     limit::{LimitKey, Quota, Taken},
     session::{Ending, NewSession, SessionKey, SessionRecord},
 };
 
 use self::pool::Pool;
 use crate::{
-    Answers, BoxFuture, Document, DocumentName, SessionPage, Store, StoreError, answer_by,
-    document::check_length,
+    Answers, ApiKeyPage, BoxFuture, Document, DocumentName, KeyRotation, RotationOutcome, SessionPage, Store,
+    StoreError, answer_by, document::check_length,
 };
 
 pub use self::options::{PostgresOptions, PostgresUrlError};
@@ -180,6 +182,47 @@ impl Store for PostgresStore {
             let subject = Arc::clone(&subject);
             Box::pin(async move { revocations::has(connection, jti, &subject, issued, now).await })
         }))
+    }
+
+    fn create_api_key(&self, record: ApiKeyRecord) -> BoxFuture<'_, Result<bool, StoreError>> {
+        let record = Arc::new(record);
+        Box::pin(self.0.run(move |connection| {
+            let record = Arc::clone(&record);
+            Box::pin(async move { api_keys::create(connection, &record).await })
+        }))
+    }
+
+    fn api_key(&self, id: KeyId, now: Timestamp) -> BoxFuture<'_, Result<Option<ApiKeyRecord>, StoreError>> {
+        Box::pin(self.0.run(move |connection| Box::pin(api_keys::find(connection, id, now))))
+    }
+
+    fn rotate_api_key(&self, rotation: KeyRotation) -> BoxFuture<'_, Result<RotationOutcome, StoreError>> {
+        let rotation = Arc::new(rotation);
+        Box::pin(self.0.run(move |connection| {
+            let rotation = Arc::clone(&rotation);
+            Box::pin(async move { api_keys::rotate(connection, &rotation).await })
+        }))
+    }
+
+    fn revoke_api_key(&self, id: KeyId, now: Timestamp) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(self.0.run(move |connection| Box::pin(api_keys::revoke(connection, id, now))))
+    }
+
+    fn api_keys(
+        &self,
+        owner: Option<Box<str>>,
+        after: Option<KeyId>,
+        most: u32,
+    ) -> BoxFuture<'_, Result<ApiKeyPage, StoreError>> {
+        let owner: Option<Arc<str>> = owner.map(Arc::from);
+        Box::pin(self.0.run(move |connection| {
+            let owner = owner.clone();
+            Box::pin(async move { api_keys::list(connection, owner.as_deref(), after, most).await })
+        }))
+    }
+
+    fn peppers_in_use(&self, now: Timestamp) -> BoxFuture<'_, Result<Vec<PepperId>, StoreError>> {
+        Box::pin(self.0.run(move |connection| Box::pin(api_keys::peppers(connection, now))))
     }
 
     fn prune(&self, now: Timestamp) -> BoxFuture<'_, Result<u64, StoreError>> {

@@ -6,7 +6,7 @@ use bartizan_core::Timestamp;
 use sqlx::PgConnection;
 
 use super::{bigint, pool::Pool};
-use crate::StoreError;
+use crate::{StoreError, api_key::forgotten_by};
 
 /// How many rows one statement forgets: a tenth of a second's work at most, so that nobody waits for it.
 const BATCH: u64 = 1000;
@@ -14,6 +14,8 @@ const BATCH: u64 = 1000;
 /// Forgets what has ended by `now`, a batch at a time.
 pub(super) async fn prune(pool: &Arc<Pool>, now: Timestamp) -> Result<u64, StoreError> {
     let millis = bigint::from_time(now);
+    // Before there were any, where the clock is so.
+    let ended_long_ago = forgotten_by(now).map_or(-1, bigint::from_time);
     let mut all = 0;
     for (sql, ended) in [
         (SESSIONS, millis),
@@ -21,6 +23,7 @@ pub(super) async fn prune(pool: &Arc<Pool>, now: Timestamp) -> Result<u64, Store
         (LIMITS, millis.saturating_mul(1000)),
         (REVOKED_TOKENS, millis),
         (REVOKED_SUBJECTS, millis),
+        (API_KEYS, ended_long_ago),
     ] {
         loop {
             let forgotten = pool.run(move |connection| Box::pin(batch(connection, sql, ended))).await?;
@@ -51,6 +54,9 @@ const REVOKED_TOKENS: &str = "
 const REVOKED_SUBJECTS: &str = "
     DELETE FROM bartizan.revoked_subjects WHERE digest = ANY(ARRAY(
         SELECT digest FROM bartizan.revoked_subjects WHERE until <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED))";
+const API_KEYS: &str = "
+    DELETE FROM bartizan.api_keys WHERE id = ANY(ARRAY(
+        SELECT id FROM bartizan.api_keys WHERE ends <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED))";
 
 async fn batch(connection: &mut PgConnection, sql: &'static str, ended: i64) -> Result<u64, sqlx::Error> {
     Ok(sqlx::query(sql).bind(ended).bind(BATCH.cast_signed()).execute(connection).await?.rows_affected())

@@ -11,6 +11,10 @@
 //! | `bartizan:token:<digest>` | string | until when a used one-time token is remembered, in ms |
 //! | `bartizan:limit:<rule and whom>` | string | a bucket's theoretical arrival time, in µs |
 //! | `bartizan:document:<name>` | hash | a document: its version and its body |
+//! | `{bartizan}:api-key:<id>` | hash | an API key's record; times in ms |
+//! | `{bartizan}:api-keys-of:<owner>` | sorted set | the ids of an owner's API keys, in their order |
+//! | `{bartizan}:api-keys` | sorted set | the ids of all API keys, in their order |
+//! | `{bartizan}:api-keys-end` | sorted set | the ids of the API keys that have an end, by it |
 //! | `{bartizan}:revoked-token:<digest of jti>` | string | until when a revoked token is remembered, in ms |
 //! | `{bartizan}:revoked-subject:<subject>` | string | before when tokens are revoked, and until when: `<ms>:<ms>` |
 //!
@@ -22,6 +26,8 @@
 //! slot that is being moved to another node) ends the session, and nothing can leave one that "sign out everywhere" does
 //! not reach.
 
+mod api_key_record;
+mod api_keys;
 mod config;
 mod connection;
 mod documents;
@@ -34,6 +40,7 @@ use std::{fmt, time::Duration};
 
 use bartizan_core::{
     Answer, Query, Timestamp, TokenDigest,
+    api_key::{ApiKeyRecord, KeyId, PepperId},
     limit::{self, LimitKey, Quota, Taken},
     session::{Ending, NewSession, SessionKey, SessionRecord},
 };
@@ -45,7 +52,8 @@ use self::{
     script::{Call, Script},
 };
 use crate::{
-    Answers, BoxFuture, Document, DocumentName, ListedSession, SessionPage, Store, StoreError, answer_by,
+    Answers, ApiKeyPage, BoxFuture, Document, DocumentName, KeyRotation, ListedSession, RotationOutcome,
+    SessionPage, Store, StoreError, answer_by,
 };
 
 pub use self::config::RedisConfig;
@@ -130,7 +138,7 @@ impl RedisStore {
         about: impl IntoIterator<Item = Key<'_>>,
         arguments: impl IntoIterator<Item = String>,
     ) -> Result<T, StoreError> {
-        let base = format!("{{{}}}:", self.prefix);
+        let base = self.base();
         let about = about.into_iter().map(|key| match key {
             Key::Session(key) => format!("{base}session:{}", hex(key.as_bytes())),
             Key::Subject(subject) => format!("{base}subject:{subject}"),
@@ -139,6 +147,11 @@ impl RedisStore {
             [format!("{base}sessions"), format!("{base}ends")].into_iter().chain(about).collect();
         let arguments: Vec<_> = [base].into_iter().chain(arguments).collect();
         self.ask(script.call(&keys, &arguments)).await
+    }
+
+    /// What the names of all keys begin with that are read together, so that they are in one slot of a cluster.
+    fn base(&self) -> String {
+        format!("{{{}}}:", self.prefix)
     }
 
     fn record(&self, fields: Vec<String>) -> Result<SessionRecord, StoreError> {
@@ -311,9 +324,38 @@ impl Store for RedisStore {
         Box::pin(async move { self.has_revoked(jti, &subject, issued, now).await })
     }
 
+    fn create_api_key(&self, record: ApiKeyRecord) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move { self.put_api_key(&record).await })
+    }
+
+    fn api_key(&self, id: KeyId, now: Timestamp) -> BoxFuture<'_, Result<Option<ApiKeyRecord>, StoreError>> {
+        Box::pin(self.find_api_key(id, now))
+    }
+
+    fn rotate_api_key(&self, rotation: KeyRotation) -> BoxFuture<'_, Result<RotationOutcome, StoreError>> {
+        Box::pin(async move { self.swap_api_key(&rotation).await })
+    }
+
+    fn revoke_api_key(&self, id: KeyId, now: Timestamp) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(self.end_api_key(id, now))
+    }
+
+    fn api_keys(
+        &self,
+        owner: Option<Box<str>>,
+        after: Option<KeyId>,
+        most: u32,
+    ) -> BoxFuture<'_, Result<ApiKeyPage, StoreError>> {
+        Box::pin(async move { self.page_of_api_keys(owner.as_deref(), after, most).await })
+    }
+
+    fn peppers_in_use(&self, now: Timestamp) -> BoxFuture<'_, Result<Vec<PepperId>, StoreError>> {
+        Box::pin(self.peppers_of_api_keys(now))
+    }
+
     fn prune(&self, now: Timestamp) -> BoxFuture<'_, Result<u64, StoreError>> {
         Box::pin(async move {
-            let mut pruned = 0;
+            let mut pruned = self.prune_api_keys(now).await?;
             loop {
                 let arguments = [now.0, PRUNED_AT_ONCE].map(|number| number.to_string());
                 let ended: u64 = self.ask_sessions(&script::PRUNE, [], arguments).await?;

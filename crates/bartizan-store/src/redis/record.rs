@@ -77,14 +77,19 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 
 /// The session key that was written by [`hex`].
 pub(super) fn session_key(text: &str) -> Option<SessionKey> {
-    let mut bytes = [0; 32];
-    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+    unhex(text).map(SessionKey::from_bytes)
+}
+
+/// The bytes that were written by [`hex`].
+pub(super) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    if text.len() != 2 * N || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
-    for (byte, at) in bytes.iter_mut().zip((0..64).step_by(2)) {
+    for (byte, at) in bytes.iter_mut().zip((0..2 * N).step_by(2)) {
         *byte = u8::from_str_radix(text.get(at..at + 2)?, 16).ok()?;
     }
-    Some(SessionKey::from_bytes(bytes))
+    Some(bytes)
 }
 
 #[cfg(test)]

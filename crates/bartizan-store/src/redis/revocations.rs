@@ -51,13 +51,12 @@ impl RedisStore {
         answer.ok_or_else(|| self.connection.foreign(format!("one of {keys:?} is no revocation")))
     }
 
-    // With the hash tag of the sessions: the two are read in one step, so they must be in one slot.
     fn revoked_token(&self, jti: TokenDigest) -> String {
-        format!("{{{}}}:revoked-token:{}", self.prefix, hex(&jti.0))
+        format!("{}revoked-token:{}", self.base(), hex(&jti.0))
     }
 
     fn revoked_subject(&self, subject: &str) -> String {
-        format!("{{{}}}:revoked-subject:{subject}", self.prefix)
+        format!("{}revoked-subject:{subject}", self.base())
     }
 }
 

@@ -31,6 +31,12 @@ scripts! {
     REVOKE_TOKEN = "revoke_token.lua";
     REVOKE_SUBJECT = "revoke_subject.lua";
     IS_REVOKED = "is_revoked.lua";
+    API_KEY = "api_key.lua";
+    CREATE_API_KEY = "api_keys.lua" "create_api_key.lua";
+    ROTATE_API_KEY = "api_keys.lua" "rotate_api_key.lua";
+    REVOKE_API_KEY = "api_keys.lua" "revoke_api_key.lua";
+    LIST_API_KEYS = "api_keys.lua" "list_api_keys.lua";
+    PRUNE_API_KEYS = "api_keys.lua" "prune_api_keys.lua";
 }
 
 impl Script {

@@ -1,5 +1,6 @@
 //! The store in one SQLite file.
 
+mod api_keys;
 mod documents;
 mod failure;
 mod limits;
@@ -13,6 +14,7 @@ use std::{path::Path, time::Duration};
 
 use bartizan_core::{
     Answer, Query, Timestamp, TokenDigest,
+    api_key::{ApiKeyRecord, KeyId, PepperId},
     limit::{LimitKey, Quota, Taken},
     session::{Ending, NewSession, SessionKey, SessionRecord},
 };
@@ -20,8 +22,8 @@ use sqlx::SqlitePool;
 
 use self::{failure::Failure, writer::Writer};
 use crate::{
-    Answers, BoxFuture, Document, DocumentName, SessionPage, Store, StoreError, answer_by,
-    document::check_length,
+    Answers, ApiKeyPage, BoxFuture, Document, DocumentName, KeyRotation, RotationOutcome, SessionPage, Store,
+    StoreError, answer_by, api_key::forgotten_by, document::check_length,
 };
 
 /// How long a step may take by default.
@@ -214,6 +216,45 @@ impl Store for SqliteStore {
         Box::pin(self.read(revocations::has(&self.readers, jti, subject, issued, now)))
     }
 
+    fn create_api_key(&self, record: ApiKeyRecord) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(self.write(api_keys::Create(record)))
+    }
+
+    fn api_key(&self, id: KeyId, now: Timestamp) -> BoxFuture<'_, Result<Option<ApiKeyRecord>, StoreError>> {
+        Box::pin(async move {
+            let found = self.read(api_keys::find(&self.readers, id)).await?;
+            match found {
+                Some(record) if record.is_stale(now) && record.check(now).is_ok() => {
+                    self.write(api_keys::Touch { id, now }).await
+                }
+                found => Ok(found),
+            }
+        })
+    }
+
+    fn rotate_api_key(&self, rotation: KeyRotation) -> BoxFuture<'_, Result<RotationOutcome, StoreError>> {
+        Box::pin(self.write(api_keys::Rotate(rotation)))
+    }
+
+    fn revoke_api_key(&self, id: KeyId, now: Timestamp) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(self.write(api_keys::Revoke { id, now }))
+    }
+
+    fn api_keys(
+        &self,
+        owner: Option<Box<str>>,
+        after: Option<KeyId>,
+        most: u32,
+    ) -> BoxFuture<'_, Result<ApiKeyPage, StoreError>> {
+        Box::pin(async move {
+            self.read(api_keys::page(&self.readers, owner.as_deref(), after, most.clamp(1, 1000))).await
+        })
+    }
+
+    fn peppers_in_use(&self, now: Timestamp) -> BoxFuture<'_, Result<Vec<PepperId>, StoreError>> {
+        Box::pin(self.read(api_keys::peppers(&self.readers, now)))
+    }
+
     fn prune(&self, now: Timestamp) -> BoxFuture<'_, Result<u64, StoreError>> {
         Box::pin(async move {
             let mut pruned = 0;
@@ -221,8 +262,12 @@ impl Store for SqliteStore {
                 let sessions = self.write(sessions::Prune(now)).await?;
                 let tokens = self.write(tokens::Prune(now)).await?;
                 let revocations = self.write(revocations::Prune(now)).await?;
-                pruned += sessions + tokens + revocations;
-                if sessions.max(tokens).max(revocations) < PRUNED_AT_ONCE {
+                let keys = match forgotten_by(now) {
+                    Some(by) => self.write(api_keys::Prune(by)).await?,
+                    None => 0,
+                };
+                pruned += sessions + tokens + revocations + keys;
+                if [sessions, tokens, revocations, keys].iter().all(|some| *some < PRUNED_AT_ONCE) {
                     break;
                 }
             }

@@ -3,6 +3,8 @@
 mod conforms;
 mod connections;
 mod errors;
+#[path = "../issued/mod.rs"]
+mod issued;
 mod outages;
 mod schema;
 mod secrets;
@@ -18,6 +20,7 @@ use std::{
 
 use bartizan_core::{
     Timestamp,
+    api_key::{ApiKeyRecord, KeyId, PepperId},
     session::{NewSession, SessionKey, SessionRecord},
 };
 use bartizan_peers::Postgres;
@@ -71,4 +74,21 @@ fn new(number: u64) -> NewSession {
         expires: NOW.after(Duration::from_hours(12)),
     };
     NewSession { key: key(number), record, replaces: None, most: None }
+}
+
+/// An API key of Alice's.
+fn api_key(number: u8) -> ApiKeyRecord {
+    ApiKeyRecord {
+        id: KeyId::from_bytes([number; 16]),
+        mac: [number; 32],
+        pepper: PepperId::from_bytes([1; 8]),
+        owner: "alice".into(),
+        name: "nightly backup".into(),
+        scopes: vec!["read".into()],
+        created: NOW,
+        expires: None,
+        revoked: None,
+        replaced_by: None,
+        last_used: None,
+    }
 }

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -14,9 +14,9 @@ use bartizan_core::{
     session::Ending,
 };
 use bartizan_peers::{Postgres, until_async};
-use bartizan_store::{PostgresStore, Store as _, StoreError};
+use bartizan_store::{Document, DocumentName, KeyRotation, PostgresStore, Store as _, StoreError};
 
-use super::{NOW, key, new, store};
+use super::{NOW, api_key, key, new, store};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -35,6 +35,26 @@ async fn each_method(store: &PostgresStore) -> Vec<(&'static str, Result<(), Sto
         ("sessions", store.sessions(None, None, 10, NOW).await.map(drop)),
         ("consume", store.consume(token(1_000_000), NOW.after(HOUR), NOW).await.map(drop)),
         ("take", store.take(bucket, quota, 1, NOW).await.map(drop)),
+        ("document", store.document(DocumentName::KEY_RING).await.map(drop)),
+        (
+            "replace_document",
+            store.replace_document(DocumentName::KEY_RING, None, Box::default()).await.map(drop),
+        ),
+        ("revoke_token", store.revoke_token(token(1), NOW.after(HOUR), NOW).await),
+        ("revoke_subject", store.revoke_subject("bob".into(), NOW, NOW.after(HOUR), NOW).await),
+        ("is_revoked", store.is_revoked(Some(token(1)), "bob".into(), None, NOW).await.map(drop)),
+        ("create_api_key", store.create_api_key(api_key(1)).await.map(drop)),
+        ("api_key", store.api_key(api_key(1).id, NOW).await.map(drop)),
+        (
+            "rotate_api_key",
+            store
+                .rotate_api_key(KeyRotation { old: api_key(1), old_expires: NOW, new: api_key(2) })
+                .await
+                .map(drop),
+        ),
+        ("revoke_api_key", store.revoke_api_key(api_key(3).id, NOW).await.map(drop)),
+        ("api_keys", store.api_keys(None, None, 10).await.map(drop)),
+        ("peppers_in_use", store.peppers_in_use(NOW).await.map(drop)),
         ("prune", store.prune(NOW).await.map(drop)),
     ]
 }
@@ -95,6 +115,48 @@ async fn a_server_that_is_killed_is_missed_at_once_and_found_again_and_has_lost_
         assert!(store.session(key(number), NOW).await.unwrap().is_some(), "the session {number} is lost");
         let fresh = store.consume(token(number), NOW.after(HOUR), NOW).await.unwrap();
         assert!(!fresh, "the token {number} is forgotten");
+    }
+}
+
+/// Each body says its version, from its beginning to its end; they differ in length.
+fn body(version: u64) -> Box<[u8]> {
+    version.to_be_bytes().repeat(2000 + usize::try_from(version % 7).unwrap() * 1000).into()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_leaves_no_half_of_a_document() {
+    let Some(mut server) = Postgres::start() else { return };
+    let store = store(&server.url("postgres")).await;
+    let ring = DocumentName::KEY_RING;
+    for round in 0..20_u64 {
+        let acknowledged = Arc::new(AtomicU64::new(0));
+        let known = store.document(ring.clone()).await.unwrap().map_or(0, |found| found.version);
+        let replacing = tokio::spawn({
+            let (store, ring, acknowledged) = (store.clone(), ring.clone(), Arc::clone(&acknowledged));
+            async move {
+                for version in known.. {
+                    let expected = Some(version).filter(|version| *version > 0);
+                    // `false` where it was done, the answer was lost, and it was done once more.
+                    match store.replace_document(ring.clone(), expected, body(version + 1)).await {
+                        Ok(true) => acknowledged.store(version + 1, Ordering::Relaxed),
+                        Ok(false) | Err(_) => break,
+                    }
+                }
+            }
+        });
+        // Another moment in each round.
+        let enough = known + 1 + round * 3;
+        until_async("replacements", Duration::from_mins(1), async || {
+            (acknowledged.load(Ordering::Relaxed) >= enough).then_some(())
+        })
+        .await;
+        server.kill();
+        replacing.await.unwrap();
+        server.start_again();
+        let last = acknowledged.load(Ordering::Relaxed);
+        let Document { version, body: found } = store.document(ring.clone()).await.unwrap().unwrap();
+        assert!(version == last || version == last + 1, "{version} after {last} in round {round}");
+        assert!(found == body(version), "the body of version {version} is another's");
     }
 }
 

@@ -12,7 +12,7 @@ use bartizan_core::{
 use bartizan_peers::Postgres;
 use bartizan_store::Store as _;
 
-use super::{NOW, new, store};
+use super::{NOW, issued, new, store};
 
 /// Bytes that do not occur by chance.
 struct Bytes(u8);
@@ -59,6 +59,39 @@ async fn a_dump_holds_no_session_id() {
     assert!(!found(id.expose().as_bytes()));
     assert!(!found(&bits));
     assert!(!found(hex(&bits).as_bytes()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dump_holds_no_api_key() {
+    let Some(mut server) = Postgres::start() else { return };
+    let store = store(&server.url("postgres")).await;
+    let issued = issued::issue(NOW);
+    assert!(store.create_api_key(issued.record.clone()).await.unwrap());
+    let kept = store.api_key(issued.key.id(), NOW).await.unwrap().unwrap();
+    assert_eq!(issued.keys.peppers.verify(&issued.key, Some(&kept), NOW), Ok(()));
+    let dump = server.dump("postgres");
+    let record = &issued.record;
+    for wanted in [&record.id.as_bytes()[..], &record.mac, record.pepper.as_bytes(), b"alice"] {
+        assert!(dump.contains(&issued::hex(wanted)), "the dump is not whole");
+    }
+    let secrets = || issued.secrets.iter();
+    for (name, secret) in secrets() {
+        assert!(!dump.contains(&issued::hex(secret)), "{name} is in the dump");
+        assert!(!dump.as_bytes().windows(secret.len()).any(|part| part == secret), "{name} is in the dump");
+    }
+
+    // Nor do the files: tables, write-ahead log.
+    drop(store);
+    server.stop();
+    let mut files = Vec::new();
+    collect(&server.data(), &mut files);
+    let found = |wanted: &[u8]| {
+        files.iter().any(|file| fs::read(file).unwrap().windows(wanted.len()).any(|bytes| bytes == wanted))
+    };
+    assert!(found(&record.mac), "these are not all files");
+    for (name, secret) in secrets() {
+        assert!(!found(secret), "{name} is in the files");
+    }
 }
 
 fn collect(directory: &Path, files: &mut Vec<PathBuf>) {

@@ -1,16 +1,21 @@
-//! What lies in Redis: nothing that lets anybody in, nothing for ever, and nothing that Redis loses does harm.
+//! What lies in Redis: nothing that lets anybody in, nothing for ever but keys and documents, and nothing that Redis
+//! loses does harm.
 
 use std::{fmt::Write as _, sync::Arc};
 
 use bartizan_core::{
     Entropy,
+    api_key::ApiKeyRecord,
     session::{Ending, NewSession, SessionId, SessionKey},
 };
 use bartizan_peers::Redis;
-use bartizan_store::{RedisConfig, Store as _, StoreError};
+use bartizan_store::{DocumentName, RedisConfig, Store as _, StoreError};
 use redis::{Commands as _, Connection};
 
-use crate::given::{HOUR, NOW, all_of, ask_everything, at, bucket, connect, key, quota, raw, session, token};
+use crate::{
+    given::{HOUR, NOW, all_of, ask_everything, at, bucket, connect, key, quota, raw, session, token},
+    issued,
+};
 
 /// All that is in there: names and contents as Redis writes them to disk, and as text.
 fn dump(connection: &mut Connection) -> Vec<(String, Vec<u8>)> {
@@ -82,6 +87,84 @@ async fn whoever_reads_all_of_it_has_no_session() {
     for cookie in [hex.as_bytes(), id.key().as_bytes()] {
         assert_eq!(store.session(SessionKey::of(cookie), NOW).await.unwrap(), None);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_reads_all_of_it_has_no_api_key_and_no_document_is_of_a_time() {
+    let Some(redis) = Redis::start() else { return };
+    let store = connect(&RedisConfig::server(redis.url())).await;
+    let issued = issued::issue(NOW);
+    assert!(store.create_api_key(issued.record.clone()).await.unwrap());
+    let kept = store.api_key(issued.key.id(), at(1)).await.unwrap().unwrap();
+    assert_eq!(issued.keys.peppers.verify(&issued.key, Some(&kept), at(1)), Ok(()));
+    assert!(store.revoke_api_key(issued.key.id(), at(HOUR)).await.unwrap());
+    assert!(store.replace_document(DocumentName::KEY_RING, None, b"{}".as_slice().into()).await.unwrap());
+    store.revoke_token(token(1), at(HOUR), NOW).await.unwrap();
+    store.revoke_subject("alice".into(), NOW, at(HOUR), NOW).await.unwrap();
+    let mut connection = raw(&redis);
+    let dumped = dump(&mut connection);
+    let id = hex(issued.key.id().as_bytes());
+    let mut lifetimes: Vec<(&str, bool)> = dumped
+        .iter()
+        .map(|(name, _)| (name.as_str(), connection.pttl::<_, i64>(name).unwrap() > 0))
+        .collect();
+    lifetimes.sort_unstable();
+    let (record, revoked) =
+        (format!("{{bartizan}}:api-key:{id}"), format!("{{bartizan}}:revoked-token:{}", hex(&token(1).0)));
+    assert_eq!(
+        lifetimes,
+        [
+            ("bartizan:document:key-ring", false),
+            (record.as_str(), false),
+            ("{bartizan}:api-keys", false),
+            ("{bartizan}:api-keys-end", false),
+            ("{bartizan}:api-keys-of:alice", false),
+            ("{bartizan}:revoked-subject:alice", true),
+            (revoked.as_str(), true),
+        ]
+    );
+    let has = |needle: &[u8]| {
+        dumped.iter().any(|(_, bytes)| bytes.windows(needle.len()).any(|part| part == needle))
+    };
+    assert!(has(hex(&issued.record.mac).as_bytes()), "the dump is whole");
+    for (name, secret) in &issued.secrets {
+        assert!(!has(secret), "{name} is there");
+        assert!(!has(hex(secret).as_bytes()), "{name} is there in hex");
+    }
+    // Nothing is left of a key that ended long ago.
+    assert_eq!(store.prune(at(91 * 24 * HOUR)).await.unwrap(), 1);
+    let names: Vec<String> = connection.scan().unwrap().map(Result::unwrap).collect();
+    assert!(!names.iter().any(|name| name.contains("api-key")), "{names:?}");
+}
+
+/// A use that cannot be read as one lets nobody in.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_wrote_about_keys_and_tokens_lets_nobody_in() {
+    let Some(redis) = Redis::start() else { return };
+    let store = connect(&RedisConfig::server(redis.url())).await;
+    let mut connection = raw(&redis);
+    let foreign = |error: StoreError| assert!(matches!(error, StoreError::Foreign { .. }), "{error}");
+    let record = issued::issue(NOW).record;
+    for (field, value) in
+        [("expires", "never"), ("last_used", "now"), ("bound_to", "192.0.2.1"), ("mac", "00")]
+    {
+        let _: usize = redis::cmd("DEL").arg(key_name(&record)).query(&mut connection).unwrap();
+        assert!(store.create_api_key(record.clone()).await.unwrap());
+        let _: i64 = connection.hset(key_name(&record), field, value).unwrap();
+        foreign(store.api_key(record.id, NOW).await.unwrap_err());
+        foreign(store.api_keys(None, None, 10).await.unwrap_err());
+    }
+    let _: () = connection.set("{bartizan}:revoked-subject:alice", "yesterday").unwrap();
+    let _: () = connection.set(format!("{{bartizan}}:revoked-token:{}", hex(&token(1).0)), "soon").unwrap();
+    foreign(store.is_revoked(None, "alice".into(), Some(NOW), NOW).await.unwrap_err());
+    foreign(store.is_revoked(Some(token(1)), "bob".into(), Some(NOW), NOW).await.unwrap_err());
+    let _: i64 = connection.hset("bartizan:document:key-ring", "version", "last").unwrap();
+    foreign(store.document(DocumentName::KEY_RING).await.unwrap_err());
+    assert!(!store.replace_document(DocumentName::KEY_RING, None, Box::default()).await.unwrap());
+}
+
+fn key_name(record: &ApiKeyRecord) -> String {
+    format!("{{bartizan}}:api-key:{}", hex(record.id.as_bytes()))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -215,11 +298,12 @@ async fn scripts_that_the_server_forgot_are_sent_again() {
         let line = stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{name}:calls=")));
         line.and_then(|line| line.split(',').next()).map_or(0, |calls| calls.parse::<u32>().unwrap())
     };
-    assert_eq!((calls("evalsha"), calls("eval")), (16, 16));
+    // A listing is asked for twice, and pruning is two scripts.
+    assert_eq!((calls("evalsha"), calls("eval")), (40, 38));
     ask_everything(&store).await;
     let stats: String = redis::cmd("INFO").arg("commandstats").query(&mut raw(&redis)).unwrap();
     assert!(
-        stats.contains("cmdstat_evalsha:calls=24,") && stats.contains("cmdstat_eval:calls=16,"),
+        stats.contains("cmdstat_evalsha:calls=60,") && stats.contains("cmdstat_eval:calls=38,"),
         "{stats}"
     );
 }

@@ -7,11 +7,12 @@ use std::{
 
 use bartizan_core::{
     Timestamp, TokenDigest,
+    api_key::{ApiKeyRecord, KeyId, PepperId},
     limit::{LimitKey, Quota, RuleId},
     session::{Ending, NewSession, SessionKey, SessionRecord},
 };
 use bartizan_peers::{Redis, until_async};
-use bartizan_store::{RedisConfig, RedisStore, Store as _, StoreError};
+use bartizan_store::{DocumentName, KeyRotation, RedisConfig, RedisStore, Store as _, StoreError};
 use redis::Connection;
 
 pub(crate) const NOW: Timestamp = Timestamp(1_800_000_000_000);
@@ -57,6 +58,23 @@ pub(crate) fn all_of(subject: &str) -> Ending {
     Ending::AllOf { subject: subject.into(), except: None }
 }
 
+/// An API key of Alice's.
+pub(crate) fn api_key(number: u8) -> ApiKeyRecord {
+    ApiKeyRecord {
+        id: KeyId::from_bytes([number; 16]),
+        mac: [number; 32],
+        pepper: PepperId::from_bytes([1; 8]),
+        owner: "alice".into(),
+        name: "nightly backup".into(),
+        scopes: vec!["read".into()],
+        created: NOW,
+        expires: None,
+        revoked: None,
+        replaced_by: None,
+        last_used: None,
+    }
+}
+
 pub(crate) async fn connect(config: &RedisConfig) -> RedisStore {
     RedisStore::connect(config).await.unwrap()
 }
@@ -82,6 +100,22 @@ pub(crate) async fn ask_everything(store: &RedisStore) -> Vec<Result<(), StoreEr
         bounded(store.sessions(None, None, 10, NOW)).await,
         bounded(store.consume(token(2), at(HOUR), NOW)).await,
         bounded(store.take(bucket(2), quota(), 1, NOW)).await,
+        bounded(store.document(DocumentName::KEY_RING)).await,
+        bounded(store.replace_document(DocumentName::KEY_RING, None, Box::default())).await,
+        bounded(store.revoke_token(token(2), at(HOUR), NOW)).await,
+        bounded(store.revoke_subject("nobody".into(), NOW, at(HOUR), NOW)).await,
+        bounded(store.is_revoked(Some(token(2)), "nobody".into(), None, NOW)).await,
+        bounded(store.create_api_key(api_key(1))).await,
+        bounded(store.api_key(api_key(1).id, NOW)).await,
+        bounded(store.rotate_api_key(KeyRotation {
+            old: api_key(1),
+            old_expires: at(HOUR),
+            new: api_key(2),
+        }))
+        .await,
+        bounded(store.revoke_api_key(api_key(3).id, NOW)).await,
+        bounded(store.api_keys(Some("alice".into()), None, 10)).await,
+        bounded(store.peppers_in_use(NOW)).await,
         bounded(store.prune(NOW)).await,
     ]
 }

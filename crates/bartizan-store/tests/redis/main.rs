@@ -2,6 +2,8 @@
 
 mod contents;
 mod given;
+#[path = "../issued/mod.rs"]
+mod issued;
 mod outages;
 mod policy;
 mod refusals;

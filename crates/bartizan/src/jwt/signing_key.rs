@@ -4,8 +4,9 @@ use std::{fmt, ops::RangeInclusive, sync::Arc};
 
 use aws_lc_rs::{
     encoding::AsDer as _,
+    io::Positive,
     rand::SystemRandom,
-    rsa::KeySize,
+    rsa::{KeySize, PublicKey as RsaPublicKey},
     signature::{
         ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256,
         RsaKeyPair,
@@ -13,7 +14,7 @@ use aws_lc_rs::{
 };
 use bartizan_core::{
     Entropy as _,
-    jwt::{Algorithm, HmacKey, PublicKey, SECRET_BYTES, SecretFault, VerifyingKey},
+    jwt::{Algorithm, HmacKey, JwkFault, PublicKey, SECRET_BYTES, SecretFault, VerifyingKey},
 };
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -31,12 +32,18 @@ pub enum KeyFault {
     /// The numbers are none of such a key.
     #[error("this is no key for {0}: its numbers are not those of one")]
     NotAKey(Algorithm),
+    /// None of the kinds that we know.
+    #[error("this is no key of Ed25519, P-256 or RSA")]
+    Unknown,
     /// RSA with fewer bits than it must have.
     #[error("this RSA key has {0} bits, and must have 2048 to 8192 (RFC 7518 §3.3); make a new one")]
     Bits(usize),
     /// A secret that is none.
     #[error(transparent)]
     Secret(#[from] SecretFault),
+    /// A public key that cannot be read.
+    #[error(transparent)]
+    Jwk(#[from] JwkFault),
     /// The library could not make or use a key.
     #[error("the system could not make a key or a signature for {0}")]
     System(Algorithm),
@@ -92,16 +99,24 @@ impl SigningKey {
             Algorithm::Es256 => Pair::P256(
                 EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, bytes).map_err(refused)?,
             ),
-            Algorithm::Rs256 => Self::rsa(RsaKeyPair::from_pkcs8(bytes).map_err(refused)?)?,
+            Algorithm::Rs256 => return Self::of_rsa(RsaKeyPair::from_pkcs8(bytes).map_err(refused)?),
             Algorithm::Hs256 => {
                 Pair::Hmac { key: HmacKey::new(bytes)?, secret: Zeroizing::new(bytes.into()) }
             }
         }))
     }
 
-    fn rsa(pair: RsaKeyPair) -> Result<Pair, KeyFault> {
+    pub(super) fn of_rsa(pair: RsaKeyPair) -> Result<Self, KeyFault> {
         let bits = pair.public_modulus_len() * 8;
-        if RSA_BITS.contains(&bits) { Ok(Pair::Rsa(Box::new(pair))) } else { Err(KeyFault::Bits(bits)) }
+        if RSA_BITS.contains(&bits) { Ok(Self(Pair::Rsa(Box::new(pair)))) } else { Err(KeyFault::Bits(bits)) }
+    }
+
+    pub(super) const fn of_ed25519(pair: Ed25519KeyPair) -> Self {
+        Self(Pair::Ed25519(pair))
+    }
+
+    pub(super) const fn of_p256(pair: EcdsaKeyPair) -> Self {
+        Self(Pair::P256(pair))
     }
 
     /// What it signs with.
@@ -135,15 +150,14 @@ impl SigningKey {
                 let (x, y) = pair.public_key().as_ref().get(1..)?.split_at_checked(32)?;
                 PublicKey::P256 { x: x.try_into().ok()?, y: y.try_into().ok()? }
             }
-            Pair::Rsa(pair) => {
-                let public = pair.public_key();
-                let number = |number: aws_lc_rs::io::Positive<'_>| {
-                    number.big_endian_without_leading_zero().to_vec().into_boxed_slice()
-                };
-                PublicKey::Rsa { n: number(public.modulus()), e: number(public.exponent()) }
-            }
+            Pair::Rsa(pair) => Self::rsa_numbers(pair.public_key()),
             Pair::Hmac { .. } => return None,
         })
+    }
+
+    pub(super) fn rsa_numbers(key: &RsaPublicKey) -> PublicKey {
+        let number = |number: Positive<'_>| number.big_endian_without_leading_zero().into();
+        PublicKey::Rsa { n: number(key.modulus()), e: number(key.exponent()) }
     }
 
     /// The signature of `message`, as a JWS has it (RFC 7518 §3; RFC 8037 §3.1).

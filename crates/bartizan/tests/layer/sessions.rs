@@ -5,11 +5,13 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::Path,
+    http::StatusCode,
     routing::{get, post},
 };
 use bartizan::{
-    BartizanLayer, OptionalSession, Scheme, Session, SessionError, Sessions, Store, session::Ending,
+    BartizanLayer, OptionalSession, OsClock, Scheme, Session, SessionError, Sessions, Store, session::Ending,
 };
+use bartizan_core::Clock as _;
 use bartizan_store::{MemoryLimits, MemoryStore};
 
 use crate::server::{Response, Server, engine};
@@ -19,6 +21,10 @@ const POLICY: &str = "
 max_per_subject = 2
 [default]
 require = 'session'
+[[route]]
+match = 'POST /open/foreign'
+require = 'nothing'
+cross_site = 'anonymous'
 [[route]]
 match = '* /open/**'
 require = 'nothing'
@@ -33,6 +39,10 @@ async fn logout(sessions: Sessions, Path(which): Path<String>) -> Result<&'stati
         "here" => sessions.logout().await,
         "others" => sessions.logout_others().await,
         "everywhere" => sessions.logout_everywhere().await,
+        "twice" => match sessions.logout().await {
+            Ok(()) => sessions.rotate().await,
+            error => error,
+        },
         _ => sessions.rotate().await,
     }
     .map(|()| "done")
@@ -47,10 +57,32 @@ async fn greeting(OptionalSession(session): OptionalSession) -> String {
     session.map_or("stranger".into(), |session| session.subject().to_owned())
 }
 
+/// Signs somebody else in, and says who is known then, after a rotation too.
+async fn switch(sessions: Sessions, Path(name): Path<String>) -> Result<String, SessionError> {
+    sessions.login(&name, ["read"]).await?;
+    let known = sessions.current().await?.map(|session| session.subject().to_owned());
+    sessions.rotate().await?;
+    Ok(known.unwrap_or_default())
+}
+
+/// Does what it is asked for, and fails then.
+async fn fail(sessions: Sessions, Path(how): Path<String>) -> Result<StatusCode, SessionError> {
+    match &*how {
+        "login" => sessions.login("bob", ["read"]).await?,
+        _ => sessions.logout().await?,
+    }
+    assert_ne!(how, "panic", "as it should");
+    Ok(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
 fn router() -> Router {
     Router::new()
+        .route("/switch/{name}", post(switch))
+        .route("/fail/{how}", post(fail))
+        .route("/open/foreign", post(greeting))
         .route("/open/login/{name}", post(login))
         .route("/open/logout/{which}", post(logout))
+        .route("/logout/{which}", post(logout))
         .route("/open/profile", get(profile))
         .route("/open/greeting", get(greeting))
         .route("/profile", get(profile))
@@ -125,6 +157,52 @@ async fn a_login_ends_the_session_that_the_client_came_with() {
     let rotated = cookie(&server.request(&rotate).await);
     assert_eq!(get_with(&server, "/profile", &alice).await.0, 401);
     assert_eq!(get_with(&server, "/profile", &rotated).await, (200, "alice".into()));
+}
+
+#[tokio::test]
+async fn who_is_signed_in_is_whom_the_handler_signed_in_last() {
+    let (server, store) = server().await;
+    let alice = cookie(&server.request("POST /open/login/alice\nSec-Fetch-Site: same-origin").await);
+    let response = server.request(&format!("POST /switch/bob\nSec-Fetch-Site: same-origin\n{alice}")).await;
+    assert_eq!((response.status, &*response.body), (200, "bob"));
+    let bob = cookie(&response);
+    assert_eq!(get_with(&server, "/profile", &bob).await, (200, "bob".into()));
+    assert_eq!(get_with(&server, "/profile", &alice).await.0, 401);
+
+    // Nobody is signed in after a logout, so that there is nothing to rotate.
+    let twice = format!("POST /logout/twice\nSec-Fetch-Site: same-origin\n{bob}");
+    assert!(server.request(&twice).await.header("set-cookie").unwrap().contains("Max-Age=0"));
+    assert_eq!(store.sessions(None, None, 10, OsClock.now()).await.unwrap().sessions, []);
+}
+
+#[tokio::test]
+async fn the_cookie_goes_with_whatever_is_answered() {
+    let (server, _) = server().await;
+    for (how, code) in [("login", "upstream.error"), ("logout", "upstream.error"), ("panic", "handler.panic")]
+    {
+        let alice = cookie(&server.request("POST /open/login/alice\nSec-Fetch-Site: same-origin").await);
+        let response =
+            server.request(&format!("POST /fail/{how}\nSec-Fetch-Site: same-origin\n{alice}")).await;
+        assert_eq!((response.status, response.code().as_deref()), (500, Some(code)), "{how}");
+        if how == "login" {
+            assert_eq!(get_with(&server, "/profile", &cookie(&response)).await, (200, "bob".into()));
+        } else {
+            assert!(response.header("set-cookie").unwrap().contains("Max-Age=0"), "{how}");
+        }
+        assert_eq!(get_with(&server, "/profile", &alice).await.0, 401, "{how}");
+    }
+}
+
+/// A form on a sibling host, whose request brings `SameSite=Lax` cookies along.
+#[tokio::test]
+async fn who_comes_in_without_identity_has_no_session() {
+    let (server, _) = server().await;
+    let alice = cookie(&server.request("POST /open/login/alice\nSec-Fetch-Site: same-origin").await);
+    for (site, expected) in [("same-origin", "alice"), ("same-site", "stranger"), ("cross-site", "stranger")]
+    {
+        let response = server.request(&format!("POST /open/foreign\nSec-Fetch-Site: {site}\n{alice}")).await;
+        assert_eq!((response.status, &*response.body), (200, expected), "{site}");
+    }
 }
 
 #[tokio::test]
