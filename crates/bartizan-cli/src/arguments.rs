@@ -1,5 +1,6 @@
 //! What a person types: the subcommands, their options, and the help that teaches them.
 
+mod api_key;
 mod keys;
 mod token;
 
@@ -8,6 +9,10 @@ use std::{net::IpAddr, net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::{
+    api_key::{
+        ApiKeyArguments, ApiKeyCommand, ApiKeyCreateArguments, ApiKeyListArguments, ApiKeyRevokeArguments,
+        ApiKeyRotateArguments,
+    },
     keys::{
         KeysArguments, KeysCommand, KeysExportArguments, KeysImportArguments, KeysListArguments,
         KeysRevokeArguments, KeysRotateArguments,
@@ -62,6 +67,7 @@ pub(crate) enum Command {
     Report(ReportArguments),
     Session(SessionArguments),
     Keys(KeysArguments),
+    ApiKey(ApiKeyArguments),
     Token(TokenArguments),
     /// Print the JSON Schema of the policy file, with which editors complete and check it
     ///

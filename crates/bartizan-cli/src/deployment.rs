@@ -25,6 +25,8 @@ pub(crate) enum Kept {
     Sessions,
     /// `[jwt]`
     Keys,
+    /// `[api_keys]`
+    ApiKeys,
 }
 
 impl Kept {
@@ -32,6 +34,7 @@ impl Kept {
         match self {
             Self::Sessions => "[session]",
             Self::Keys => "[jwt]",
+            Self::ApiKeys => "[api_keys]",
         }
     }
 
@@ -39,6 +42,7 @@ impl Kept {
         match self {
             Self::Sessions => "sessions",
             Self::Keys => "keys",
+            Self::ApiKeys => "API keys",
         }
     }
 
@@ -46,6 +50,7 @@ impl Kept {
         match self {
             Self::Sessions => policy.session.is_some(),
             Self::Keys => policy.jwt.is_some(),
+            Self::ApiKeys => policy.api_keys.is_some(),
         }
     }
 }

@@ -49,6 +49,9 @@ pub(crate) enum Failure {
     /// The key ring cannot be seen or changed.
     #[error(transparent)]
     Keys(#[from] crate::keys::KeysError),
+    /// API keys cannot be listed or changed.
+    #[error(transparent)]
+    ApiKey(#[from] crate::api_key::ApiKeyFailure),
     /// A token cannot be made or judged.
     #[error(transparent)]
     Token(#[from] crate::token::TokenFailure),
@@ -79,6 +82,7 @@ impl Failure {
             Self::Deployment(error) => error.hint(),
             Self::Session(error) => error.hint(),
             Self::Keys(error) => error.hint(),
+            Self::ApiKey(error) => error.hint(),
             Self::Token(error) => error.hint(),
             _ => None,
         }

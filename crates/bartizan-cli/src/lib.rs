@@ -4,6 +4,7 @@
 //! Each subcommand is a module. It reads what it is given, asks [`bartizan_core`] or [`bartizan_gateway`], and
 //! renders the answer; decisions are made there, not here.
 
+mod api_key;
 mod arguments;
 mod check;
 mod deployment;
@@ -68,6 +69,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Report(arguments) => report::run(arguments),
         Command::Session(arguments) => session::run(arguments),
         Command::Keys(arguments) => keys::run(arguments),
+        Command::ApiKey(arguments) => api_key::run(arguments),
         Command::Token(arguments) => token::run(arguments),
         Command::Schema => schema::run(),
     };

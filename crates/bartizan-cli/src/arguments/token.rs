@@ -74,7 +74,7 @@ Exit codes:
   2  the arguments are wrong, or it could not be judged: no policy, no store, no keys")]
 pub(crate) struct TokenInspectArguments {
     /// The token; - is standard input
-    #[arg(value_name = "TOKEN", allow_hyphen_values = true)]
+    #[arg(value_name = "TOKEN")]
     pub(crate) token: String,
     /// Judge by the keys of this JWK set instead of the ring's
     #[arg(long, value_name = "FILE")]
@@ -100,7 +100,7 @@ pub(crate) struct TokenInspectArguments {
 pub(crate) struct Scopes(pub(crate) Vec<Box<str>>);
 
 /// RFC 6749 §3.3.
-fn scopes(text: &str) -> Result<Scopes, String> {
+pub(super) fn scopes(text: &str) -> Result<Scopes, String> {
     let character = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
     let scopes: Vec<Box<str>> = text.split(' ').filter(|scope| !scope.is_empty()).map(Into::into).collect();
     match scopes.iter().find(|scope| !scope.bytes().all(character)) {

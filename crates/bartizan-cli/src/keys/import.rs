@@ -17,7 +17,7 @@ use bartizan_core::{
 };
 use zeroize::Zeroizing;
 
-use super::{KeysError, settings};
+use super::{KeysError, issuers};
 use crate::{
     Outcome,
     arguments::KeysImportArguments,
@@ -33,7 +33,7 @@ const LONGEST: usize = 64 << 10;
 /// Takes it over.
 pub(super) fn run(arguments: &KeysImportArguments) -> Result<Outcome, Failure> {
     let Some(found) = Deployment::find(&arguments.policy, Kept::Keys)? else { return Ok(Outcome::Faults) };
-    let settings = settings(&found.loaded)?;
+    let settings = issuers(&found.loaded)?.ring().clone();
     // Before anything is made.
     let key = read(arguments)?;
     let now = OsClock.now();

@@ -8,11 +8,11 @@ use std::{
 use bartizan::OsClock;
 use bartizan_core::{
     Clock as _, Timestamp,
-    key_ring::{Happening, Ring, RingKey, Settings, State, timeline},
+    key_ring::{Happening, Ring, RingKey, Settings, State, Window, timeline},
 };
 use serde::Serialize;
 
-use super::{kept, settings, shown, timeline as chart};
+use super::{issuers, kept, shown, timeline as chart};
 use crate::{
     Outcome,
     arguments::KeysListArguments,
@@ -24,7 +24,7 @@ use crate::{
 /// Lists them.
 pub(super) fn run(arguments: &KeysListArguments) -> Result<Outcome, Failure> {
     let Some(deployment) = super::deployment(&arguments.policy)? else { return Ok(Outcome::Faults) };
-    let (ring, settings) = (kept(&deployment)?, settings(&deployment.loaded)?);
+    let (ring, settings) = (kept(&deployment)?, issuers(&deployment.loaded)?.ring().clone());
     deployment.close();
     let drawn = !arguments.json && io::stdout().is_terminal();
     let now = OsClock.now();
@@ -66,6 +66,16 @@ pub(super) fn entries<'r>(ring: &'r Ring, settings: &Settings, now: Timestamp) -
     keys
 }
 
+/// When a key signs, or signed until it was revoked; `None` for one that never does.
+fn signs(key: &RingKey) -> Option<Window> {
+    let window = key.window()?;
+    match key.revoked() {
+        Some(revoked) if revoked <= window.from => None,
+        Some(revoked) => Some(Window { until: window.until.min(revoked), ..window }),
+        None => Some(window),
+    }
+}
+
 /// What a state is called.
 pub(super) const fn state_name(state: State) -> &'static str {
     match state {
@@ -84,7 +94,7 @@ struct Line<'r> {
     algorithm: &'static str,
     state: &'static str,
     published: String,
-    /// `null` for one that only verifies.
+    /// `null` for one that never does.
     signs_from: Option<String>,
     signs_until: Option<String>,
     /// `null` for one that was revoked.
@@ -97,7 +107,7 @@ struct Line<'r> {
 fn lines(keys: &[Entry<'_>]) -> String {
     let mut text = String::new();
     for Entry { key, state, retires } in keys {
-        let window = key.window();
+        let window = signs(key);
         let line = Line {
             kid: key.kid(),
             algorithm: key.algorithm().as_str(),
@@ -122,7 +132,7 @@ fn table(keys: &[Entry<'_>], now: Timestamp) -> String {
     let rows: Vec<[String; 7]> = keys
         .iter()
         .map(|Entry { key, state, retires }| {
-            let window = key.window();
+            let window = signs(key);
             let state = if key.legacy() {
                 format!("{}, legacy", state_name(*state))
             } else {
@@ -212,12 +222,12 @@ pub(super) mod tests {
     fn for_a_person() {
         let (ring, settings) = (ring(), settings());
         let keys = entries(&ring, &settings, NOW);
-        insta::assert_snapshot!(anstream::adapter::strip_str(&table(&keys, NOW)), @"");
+        insta::assert_snapshot!(anstream::adapter::strip_str(&table(&keys, NOW)).to_string());
     }
 
     #[test]
     fn for_a_program() {
         let (ring, settings) = (ring(), settings());
-        insta::assert_snapshot!(lines(&entries(&ring, &settings, NOW)), @"");
+        insta::assert_snapshot!(lines(&entries(&ring, &settings, NOW)));
     }
 }

@@ -15,8 +15,8 @@ use bartizan::{
 };
 use bartizan_core::{
     Timestamp,
-    jwt::Rules,
-    key_ring::{DocumentError, KeyRingConfig, Ring, RingKey, Settings, SettingsError},
+    jwt::Issuers,
+    key_ring::{DocumentError, Ring, RingKey},
     policy::StoreUrl,
 };
 use bartizan_store::DocumentName;
@@ -43,12 +43,9 @@ pub(crate) enum KeysError {
     /// Nobody has made it.
     #[error("there is no key ring in {0} yet")]
     NoRing(StoreUrl),
-    /// With these settings no ring works.
-    #[error("[jwt] cannot work: {0}")]
-    Settings(SettingsError),
-    /// The policy does not say whose the tokens are.
-    #[error("[jwt] has no `{0}`, which every token must have")]
-    Unnamed(&'static str),
+    /// No `[jwt]`.
+    #[error("the policy has no [jwt] table")]
+    NoTable,
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -64,6 +61,9 @@ pub(crate) enum KeysError {
     /// Several.
     #[error("more than one key of the ring has a kid that begins with `{}`", printable(.0))]
     Ambiguous(String),
+    /// One that was revoked before.
+    #[error("the key {kid} was revoked {ago}; nothing is left to do")]
+    Revoked { kid: Box<str>, ago: String },
     /// Too little of a name.
     #[error("`{}` is too short to name a key: write {FEWEST} characters of its kid, or more", printable(.0))]
     Short(String),
@@ -95,7 +95,6 @@ impl KeysError {
     pub(crate) fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NoRing(_) => "`bartizan serve` makes it when it starts for the first time; `bartizan keys import` too".into(),
-            Self::Unnamed(key) => format!("write `{key} = \"…\"` into [jwt] of the policy"),
             Self::Unknown(_) | Self::Short(_) => "`bartizan keys list` shows those that it has".into(),
             Self::Ambiguous(_) => "write more of it: `bartizan keys list --json` shows whole kids".into(),
             Self::NotAsked => "--yes revokes it without asking".into(),
@@ -140,31 +139,15 @@ fn kept(deployment: &Deployment) -> Result<Ring, KeysError> {
 /// The ring, to work with: it is read, and turned where it is time.
 pub(crate) fn open(deployment: &Deployment, now: Timestamp) -> Result<KeyRing, Failure> {
     kept(deployment)?;
-    let (keys, settings) = (deployment.keys()?, settings(&deployment.loaded)?);
+    let (keys, settings) = (deployment.keys()?, issuers(&deployment.loaded)?.ring().clone());
     let store = deployment.store.store().clone();
     let ring = deployment.wait_for(KeyRing::open(store, keys, settings, now));
     Ok(ring.map_err(KeysError::from)?)
 }
 
-/// What the ring turns by.
-pub(crate) fn settings(loaded: &Loaded) -> Result<Settings, KeysError> {
-    let mut config = KeyRingConfig::default();
-    if let Some(jwt) = &loaded.document.policy.jwt {
-        config.algorithm = jwt.algorithm.unwrap_or(config.algorithm);
-        config.rotate_every = jwt.rotate_every.map_or(config.rotate_every, |span| span.0);
-    }
-    Settings::new(&config).map_err(|errors| match errors.into_iter().next() {
-        Some(error) => KeysError::Settings(error),
-        None => KeysError::Settings(SettingsError::Zero("rotate_every")),
-    })
-}
-
-/// What our own tokens are like.
-pub(crate) fn rules(loaded: &Loaded) -> Result<Rules, KeysError> {
-    let jwt = loaded.document.policy.jwt.as_ref();
-    let issuer = jwt.and_then(|jwt| jwt.issuer.as_deref()).ok_or(KeysError::Unnamed("issuer"))?;
-    let audience = jwt.and_then(|jwt| jwt.audience.as_deref()).ok_or(KeysError::Unnamed("audience"))?;
-    Ok(Rules::new(issuer, audience))
+/// Whose tokens are accepted, and what our ring turns by.
+pub(crate) fn issuers(loaded: &Loaded) -> Result<&Issuers, KeysError> {
+    loaded.engine.issuers().ok_or(KeysError::NoTable)
 }
 
 /// The one key whose `kid` is this, or begins so.

@@ -8,9 +8,14 @@ use bartizan_core::{
     key_ring::{Ring, Settings, Snapshot, State},
 };
 
-use super::{KeysError, find, kept, list::state_name, settings, shown};
+use super::{KeysError, find, issuers, kept, list::state_name, shown};
 use crate::{
-    Outcome, arguments::KeysRevokeArguments, deployment::Deployment, failure::Failure, terminal, when::ahead,
+    Outcome,
+    arguments::KeysRevokeArguments,
+    deployment::Deployment,
+    failure::Failure,
+    terminal,
+    when::{ago, ahead},
 };
 
 /// Revokes it, if whoever is asked agrees.
@@ -25,8 +30,12 @@ pub(super) fn run(arguments: &KeysRevokeArguments) -> Result<Outcome, Failure> {
 }
 
 fn revoke(deployment: &Deployment, arguments: &KeysRevokeArguments) -> Result<Outcome, Failure> {
-    let (ring, settings) = (kept(deployment)?, settings(&deployment.loaded)?);
-    let kid = find(&ring, &arguments.kid)?.kid();
+    let (ring, settings) = (kept(deployment)?, issuers(&deployment.loaded)?.ring().clone());
+    let key = find(&ring, &arguments.kid)?;
+    let kid = key.kid();
+    if let Some(at) = key.revoked() {
+        return Err(KeysError::Revoked { kid: kid.into(), ago: ago(at, OsClock.now()) }.into());
+    }
     if !arguments.yes && !terminal::agrees(&question(&ring, kid, &settings, OsClock.now()))? {
         terminal::print("nothing was revoked\n")?;
         return Ok(Outcome::Faults);

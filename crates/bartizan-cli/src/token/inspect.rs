@@ -14,7 +14,6 @@ use bartizan_core::{
     key_ring::RingKey,
 };
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 
 use super::{TokenFailure, shown::Said};
 use crate::{
@@ -82,7 +81,7 @@ struct Judged {
     keys: String,
     /// Whether it was asked whether the token was revoked.
     revocation: bool,
-    /// What more can be said about a refusal.
+    /// What more can be said.
     note: Option<String>,
 }
 
@@ -156,7 +155,7 @@ fn policy_rules(arguments: &PolicyArguments) -> Result<Option<Rules>, Failure> {
     let profile = arguments.profile.profile.as_deref();
     match policy::load(&source, profile, None, policy::stand_in_keys())? {
         Ok(loaded) if loaded.document.policy.jwt.is_none() => Ok(None),
-        Ok(loaded) => Ok(Some(keys::rules(&loaded)?)),
+        Ok(loaded) => Ok(Some(keys::issuers(&loaded)?.ours().clone())),
         Err(faults) => {
             crate::diagnostics::print(&source, &faults);
             Ok(None)
@@ -166,7 +165,16 @@ fn policy_rules(arguments: &PolicyArguments) -> Result<Option<Rules>, Failure> {
 
 /// By the ring in the policy's store, as `serve` does.
 fn by_ring(deployment: &Deployment, text: &str, now: Timestamp) -> Result<Judged, Failure> {
-    let rules = keys::rules(&deployment.loaded)?;
+    let issuers = keys::issuers(&deployment.loaded)?;
+    let rules = issuers.ours();
+    let claimed = Token::parse(text.as_bytes()).ok();
+    let claimed = claimed.as_ref().and_then(|token| token.issuer());
+    // Its keys are elsewhere, and a refusal would say that it is bad.
+    let other = issuers.trusted().iter().find(|other| Some(&*other.rules().issuer) == claimed);
+    if let Some(other) = other {
+        let issuer = other.rules().issuer.clone();
+        return Err(TokenFailure::Trusted { issuer, keys: other.keys().to_string() }.into());
+    }
     let ring = keys::open(deployment, now)?;
     let mut judged = Judged {
         verdict: Err(TokenError::KeyUnknown),
@@ -194,14 +202,18 @@ fn by_ring(deployment: &Deployment, text: &str, now: Timestamp) -> Result<Judged
         None => ring.legacy_keys(token.algorithm(), now).map_err(TokenFailure::from)?,
     };
     for key in &keys {
-        judged.verdict = Token::parse(text.as_bytes()).and_then(|token| token.verify(key, &rules, now));
+        judged.verdict = Token::parse(text.as_bytes()).and_then(|token| token.verify(key, rules, now));
         // Another key's token.
         if judged.verdict != Err(TokenError::Signature) {
             break;
         }
     }
+    if judged.verdict.is_ok() && keys.iter().any(VerifyingKey::is_legacy) {
+        judged.note =
+            Some("its key is of an application that moved here: kid, iss, aud and typ may be lacking".into());
+    }
     if let Ok(verified) = &judged.verdict {
-        let jti = verified.jti.as_deref().map(|jti| TokenDigest(Sha256::digest(jti).into()));
+        let jti = verified.jti.as_deref().map(TokenDigest::of_jti);
         let store = deployment.store.store();
         let asked = store.is_revoked(jti, verified.subject.clone(), verified.issued, now);
         if deployment.wait_for(asked).map_err(keys::KeysError::from)? {
@@ -238,13 +250,13 @@ impl Judged {
             }
             Err(error) => {
                 let _ = writeln!(text, "{}: {error} [{}]", paint(BAD, "refused"), error.code());
-                if let Some(note) = &self.note {
-                    let _ = writeln!(text, "{}", printable(note));
-                }
                 if matches!(error, TokenError::KeyUnknown | TokenError::Signature) {
                     let _ = writeln!(text, "judged by {keys}");
                 }
             }
+        }
+        if let Some(note) = &self.note {
+            let _ = writeln!(text, "{}", printable(note));
         }
         text
     }

@@ -16,7 +16,7 @@ use crate::{
 /// Makes it.
 pub(super) fn run(arguments: &TokenIssueArguments) -> Result<Outcome, Failure> {
     let Some(deployment) = keys::deployment(&arguments.policy)? else { return Ok(Outcome::Faults) };
-    let rules = keys::rules(&deployment.loaded)?;
+    let rules = keys::issuers(&deployment.loaded)?.ours().clone();
     let now = OsClock.now();
     let ring = keys::open(&deployment, now)?;
     let (asked, most) = (arguments.lifetime, ring.settings().token_lifetime());

@@ -37,6 +37,11 @@ pub(crate) enum TokenFailure {
     /// A key of it.
     #[error("the key of this token in {} cannot be used: {fault}", file.display())]
     Key { file: PathBuf, fault: KeyFault },
+    /// One of an issuer that the policy trusts.
+    #[error(
+        "this token is of {issuer}, which the policy trusts: its keys are not in the ring, but at {keys}"
+    )]
+    Trusted { issuer: Box<str>, keys: String },
     /// Nothing says whose it must be.
     #[error("nothing says what {0} the token must have, so it cannot be called valid")]
     Unnamed(&'static str),
@@ -47,6 +52,9 @@ impl TokenFailure {
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::Lifetime { .. } => Some("write a shorter --lifetime".into()),
+            Self::Trusted { issuer, .. } => Some(format!(
+                "fetch its JWK set into a file, and write --jwks FILE --issuer {issuer} --audience … --type …"
+            )),
             Self::Unnamed(name) => {
                 Some(format!("write --{name}, or name a policy with `jwt.{name}` with --policy"))
             }

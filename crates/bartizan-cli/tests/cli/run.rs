@@ -28,7 +28,8 @@ pub(crate) fn bartizan() -> Pending {
     in_folder(tempfile::tempdir().unwrap())
 }
 
-fn in_folder(folder: TempDir) -> Pending {
+/// One in a folder that others ran in.
+pub(crate) fn in_folder(folder: TempDir) -> Pending {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bartizan"));
     command.current_dir(folder.path()).env_clear().env("COLUMNS", "100");
     Pending { command, folder, stdin: String::new() }
@@ -80,6 +81,11 @@ impl Run {
     /// Runs another in the same folder.
     pub(crate) fn then(self, arguments: &[&str]) -> Self {
         in_folder(self.folder).args(arguments).output()
+    }
+
+    /// The folder, for more runs in it.
+    pub(crate) fn into_folder(self) -> TempDir {
+        self.folder
     }
 
     /// Both outputs, standard error first.
