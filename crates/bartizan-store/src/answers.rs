@@ -77,7 +77,10 @@ async fn ask(store: &impl Store, query: Query) -> Result<Answer, StoreError> {
         Query::Revocation { jti, subject, issued, now } => {
             Answer::Revoked(store.is_revoked(jti, subject, issued, now).await?)
         }
-        // The keys of tokens, and API keys, are not kept here.
+        Query::ApiKey { id, now } => {
+            store.api_key(id, now).await?.map_or(Answer::Unknown, |record| Answer::ApiKey(Box::new(record)))
+        }
+        // The keys of tokens are known to whoever holds the ring, not to the store that it is in.
         _ => Answer::Unavailable,
     })
 }

@@ -8,7 +8,7 @@ use std::{
 use bartizan_core::{
     Engine, JWKS_PATH,
     jwt::Issuers,
-    policy::{CredentialKind, Document, Mode, Policy, RequireConfig, StoreKind, StoreUrl},
+    policy::{Document, Mode, StoreKind, StoreUrl},
 };
 
 use crate::{
@@ -142,7 +142,6 @@ fn modes(facts: &Facts<'_>, text: &mut String) -> fmt::Result {
 }
 
 fn warnings(facts: &Facts<'_>) -> Vec<String> {
-    let policy = &facts.document.policy;
     let mut warnings: Vec<String> = facts
         .engine
         .warnings()
@@ -155,40 +154,7 @@ fn warnings(facts: &Facts<'_>) -> Vec<String> {
                 .into(),
         );
     }
-    let closed = closed(policy);
-    if !closed.is_empty() {
-        warnings.push(format!(
-            "this build cannot look API keys up yet, so every request is refused on {}",
-            terminal::printable(&closed.join(", "))
-        ));
-    }
     warnings
-}
-
-/// The routes that nobody can use, because all that they take is what this build cannot verify.
-fn closed(policy: &Policy) -> Vec<String> {
-    let opens = |kind: &CredentialKind| *kind != CredentialKind::ApiKey;
-    let open = |require: &RequireConfig| match require {
-        RequireConfig::One(kind) => opens(kind),
-        RequireConfig::Any { any, .. } => any.iter().any(opens),
-    };
-    let default = policy.default.require.as_ref();
-    let mut closed: Vec<String> = policy
-        .route
-        .iter()
-        .filter(|route| route.require.as_ref().or(default).is_some_and(|require| !open(require)))
-        .map(|route| format!("`{}`", route.pattern))
-        .collect();
-    if default.is_some_and(|require| !open(require)) {
-        closed.push("everything that no route names".into());
-    }
-    // A page of them helps nobody.
-    if closed.len() > 8 {
-        let more = closed.len() - 7;
-        closed.truncate(7);
-        closed.push(format!("{more} others (`bartizan check` knows them)"));
-    }
-    closed
 }
 
 fn next(facts: &Facts<'_>, upstream: &str, text: &mut String) -> fmt::Result {

@@ -252,12 +252,12 @@ fn what_it_cannot_do_it_does_not_start_with() {
 }
 
 #[test]
-fn routes_that_nobody_can_use_are_named() {
+fn whose_tokens_are_accepted_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("p.toml");
     std::fs::write(
         &file,
-        "version = 1\nmode = \"report\"\n[csrf]\nmode = \"off\"\n[session]\n[jwt]\nissuer = \"https://a.example\"\naudience = \"a\"\n[store]\nurl = \"memory:\"\n[default]\nrequire = \"jwt\"\n[[route]]\nmatch = \"* /open/**\"\nrequire = \"nothing\"\n[[route]]\nmatch = \"* /home/**\"\nrequire = \"session\"\n[[route]]\nmatch = \"* /either/**\"\nrequire = { any = [\"session\", \"jwt\"] }\n[[route]]\nmatch = \"* /admin/**\"\n",
+        "version = 1\nmode = \"report\"\n[csrf]\nmode = \"off\"\n[session]\n[jwt]\nissuer = \"https://a.example\"\naudience = \"a\"\n[[jwt.trusted_issuer]]\nissuer = \"https://login.example\"\naudience = \"a\"\n[store]\nurl = \"memory:\"\n[default]\nrequire = \"jwt\"\n[[route]]\nmatch = \"* /open/**\"\nrequire = \"nothing\"\n[[route]]\nmatch = \"* /home/**\"\nrequire = \"session\"\n[[route]]\nmatch = \"* /either/**\"\nrequire = { any = [\"session\", \"jwt\"] }\n[[route]]\nmatch = \"* /admin/**\"\n",
     )
     .unwrap();
     let gateway = Gateway::start(&["--policy", file.to_str().unwrap()]);

@@ -69,18 +69,16 @@ where
     /// The answer, once it is known which keys the ring has.
     #[cold]
     pub(super) fn answer_with_ring(&mut self) -> Stop {
-        match self.given.take() {
-            Some(Answer::PublicKeys(keys)) => self.answer_jwks(&keys),
-            // Rather none than a set that lacks keys: whoever reads one replaces what he had.
-            _ => {
-                let why = "the store that keeps the public keys cannot be asked";
-                let code = DenialCode::StoreUnavailable;
-                match self.settle_refusal("jwks", Mode::Enforce, code, b"", why) {
-                    Err(stop) => stop,
-                    // What is enforced is refused.
-                    Ok(()) => Stop::Refused(Reason::new(code)),
-                }
-            }
+        if let Some(Answer::PublicKeys(keys)) = self.given.take() {
+            return self.answer_jwks(&keys);
+        }
+        // Rather none than a set that lacks keys: whoever reads one replaces what he had.
+        let why = "the store that keeps the public keys cannot be asked";
+        let code = DenialCode::StoreUnavailable;
+        match self.settle_refusal("jwks", Mode::Enforce, code, b"", why) {
+            Err(stop) => stop,
+            // What is enforced is refused.
+            Ok(()) => Stop::Refused(Reason::new(code)),
         }
     }
 
