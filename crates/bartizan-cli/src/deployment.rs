@@ -16,6 +16,7 @@ use crate::{
     secrets::{MissingSecrets, Secrets, StoreSecrets},
     serve::keys::{self, KeyError},
     store::{OpenError, OpenStore},
+    terminal,
 };
 
 /// What is kept, and administered.
@@ -121,11 +122,23 @@ impl Found {
         if let Some(path) = self.url.path().map(Path::new).filter(|path| !path.exists()) {
             return Err(DeploymentError::NoFile { path: path.to_owned(), kept: self.kept });
         }
-        self.open_or_make()
+        self.open_any()
     }
 
-    /// Opens the store, and makes it where it is a file that is not there.
+    /// Opens the store, and makes it where it is a file that is not there. In the wrong folder that should be seen.
     pub(crate) fn open_or_make(self) -> Result<Deployment, DeploymentError> {
+        let is_new = self.url.path().is_some_and(|path| !Path::new(path).exists());
+        let deployment = self.open_any()?;
+        if is_new {
+            terminal::print_error(&format!(
+                "{} is made; `bartizan serve` goes on with it, if it runs in this folder\n",
+                deployment.url
+            ));
+        }
+        Ok(deployment)
+    }
+
+    fn open_any(self) -> Result<Deployment, DeploymentError> {
         let Self { loaded, name, url, kept } = self;
         if url.kind() == StoreKind::Memory {
             return Err(DeploymentError::InMemory { policy: name, kept });

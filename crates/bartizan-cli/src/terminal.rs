@@ -52,7 +52,32 @@ pub(crate) fn count(number: usize, one: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
 }
 
-/// Replaces control characters: what a stranger sent, or a file holds, must not drive the terminal.
+/// Replaces control characters, and what turns the direction of a line: what a stranger sent, or a file holds, must
+/// neither drive the terminal nor look like something else.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
+    text.chars()
+        .map(|char| if char.is_control() || is_bidi_control(char) { '\u{fffd}' } else { char })
+        .collect()
+}
+
+/// Unicode's `Bidi_Control` (UAX #9 §2.1 to §2.6).
+const fn is_bidi_control(char: char) -> bool {
+    matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn what_a_stranger_sent_does_not_drive_the_terminal() {
+        for (text, shown) in [
+            ("änne 😀 \u{5d0}", "änne 😀 \u{5d0}"),
+            ("a\u{1b}[2J\r\n\0", "a\u{fffd}[2J\u{fffd}\u{fffd}\u{fffd}"),
+            ("\u{202e}ecila\u{202c}", "\u{fffd}ecila\u{fffd}"),
+            ("\u{2066}\u{200f}\u{61c}", "\u{fffd}\u{fffd}\u{fffd}"),
+        ] {
+            assert_eq!(printable(text), shown, "{text:?}");
+        }
+    }
 }

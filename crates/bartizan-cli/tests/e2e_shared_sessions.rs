@@ -1,5 +1,6 @@
-//! Two gateways that share a store: sessions begun by hand-off on one, used on the other, listed and ended by command; and
-//! one-time tokens of the one, used up on the other. What each store keeps of them lets nobody in.
+//! Two gateways that share a store: sessions begun by hand-off on one, used on the other, listed and ended by command;
+//! one-time tokens of the one, used up on the other; and limits of which each uses up what the other has. What each store
+//! keeps of them lets nobody in.
 
 use std::{
     fs,
@@ -26,7 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What all keys of the services are derived from, where the nodes are told it.
 const MASTER_KEY: &str = "a master key that all nodes know";
 
-/// An application that takes everybody's word: `POST /login/NAME` signs NAME in, `POST /logout` signs out.
+/// An application that takes everybody's word: `POST /login/NAME` signs NAME in, or says that NAME's password was wrong
+/// where that is asked for by `?wrong`; `POST /logout` signs out.
 fn application() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -44,8 +46,10 @@ fn application() -> String {
                     }
                 }
                 let path = target.split(' ').nth(1).unwrap_or_default();
-                let handoff = match path.strip_prefix("/login/") {
-                    Some(name) => format!("Bartizan-Login: {nonce} {name}; scope=\"orders\"\r\n"),
+                let handoff = match path.strip_prefix("/login/").map(|name| name.split_once('?').ok_or(name))
+                {
+                    Some(Ok((name, _))) => format!("Bartizan-Login-Failed: {nonce} {name}\r\n"),
+                    Some(Err(name)) => format!("Bartizan-Login: {nonce} {name}; scope=\"orders\"\r\n"),
                     None if path == "/logout" => format!("Bartizan-Logout: {nonce} current\r\n"),
                     None => String::new(),
                 };
@@ -75,7 +79,9 @@ impl Service {
             "version = 1\n[session]\nhandoff = {{ login = [\"POST /login/{{name}}\"], logout = [\"POST /logout\"] }}\n\
              [csrf]\ntoken_path = \"/csrf-token\"\n[default]\nrequire = \"session\"\n\
              [[route]]\nmatch = \"* /login/**\"\nrequire = \"nothing\"\n\
-             [[route]]\nmatch = \"POST /transfer\"\ncsrf = \"token\"\none_time = true\n[store]\n{}\n",
+             [[route]]\nmatch = \"POST /transfer\"\ncsrf = \"token\"\none_time = true\n\
+             [rate_limit]\nstore = \"shared\"\n[[route]]\nmatch = \"GET /limited\"\nrequire = \"nothing\"\n\
+             rate_limit = {{ address = {{ limit = 4, per = \"1h\" }} }}\n[store]\n{}\n",
             store.replace("{folder}", folder.path().to_str().unwrap())
         );
         fs::write(folder.path().join("bartizan.toml"), &policy).unwrap();
@@ -344,6 +350,8 @@ async fn sessions_are_shared(service: &Service) {
     let nothing = service.command(&everywhere_else);
     assert_eq!((nothing.code, nothing.stdout.contains("nothing to end")), (0, true), "{nothing:?}");
 
+    limits_are_shared(&one, &other).await;
+
     // Signed out on one, refused on the other.
     let logout =
         HttpRequest::post(&one.url("/logout")).header("cookie", &carol).header("origin", &one.url(""));
@@ -352,6 +360,34 @@ async fn sessions_are_shared(service: &Service) {
     assert_eq!(ask(&other, &carol).await.status, 401);
     stop(one);
     stop(other);
+}
+
+/// What was let through on one, and what has failed there, counts on the other.
+async fn limits_are_shared(one: &Gateway, other: &Gateway) {
+    for (node, left) in [(one, "3"), (other, "2"), (one, "1"), (other, "0")] {
+        let response = limited(node).await;
+        assert_eq!(response.status, 200, "{response:?}");
+        assert!(response.header("ratelimit").starts_with(&format!("\"address\";r={left};")), "{response:?}");
+    }
+    for node in [one, other] {
+        let response = limited(node).await;
+        assert_eq!((response.status, &*response.denial()), (429, "rate.limited"));
+    }
+
+    let wrong = async |node: &Gateway| HttpRequest::post(&node.url("/login/eve?wrong")).send().await.status;
+    for node in [one, other, one, other, one] {
+        assert_eq!(wrong(node).await, 200, "the application's own answer");
+    }
+    for node in [one, other] {
+        assert_eq!(wrong(node).await, 429);
+        let right = HttpRequest::post(&node.url("/login/eve")).send().await;
+        assert_eq!((right.status, &*right.denial(), right.header("set-cookie")), (429, "rate.limited", ""));
+        login(node, "frank").await;
+    }
+}
+
+async fn limited(node: &Gateway) -> HttpResponse {
+    HttpRequest::get(&node.url("/limited")).send().await
 }
 
 /// With the server away nobody is let in, nothing is forgotten, and it goes on by itself.
@@ -364,6 +400,12 @@ async fn an_outage_is_survived(service: &Service, mut is_up: impl FnMut(bool)) {
     assert_eq!(response.header("retry-after"), "5");
     let response = HttpRequest::post(&node.url("/login/bob")).send().await;
     assert_eq!((response.status, response.header("set-cookie")), (503, ""), "{response:?}");
+    // What is only counted goes on, each node for itself: anew, for it does not know what others have counted.
+    let mut statuses = Vec::new();
+    for _ in 0..5 {
+        statuses.push(limited(&node).await.status);
+    }
+    assert_eq!(statuses, [200, 200, 200, 200, 429]);
 
     let began = Instant::now();
     let refused = service.command(&["serve", "--upstream", &service.upstream, "--listen", "127.0.0.1:0"]);
@@ -428,7 +470,8 @@ async fn two_gateways_share_a_postgres() {
 
 #[tokio::test]
 async fn two_gateways_share_a_redis() {
-    let arguments = ["--requirepass", "of-the-tests", "--appendonly", "yes"];
+    // What is acknowledged is on the disk: by the default a kill may lose the last second.
+    let arguments = ["--requirepass", "of-the-tests", "--appendonly", "yes", "--appendfsync", "always"];
     let Some(mut redis) = Redis::start_with(&arguments) else { return };
     let service = Service::new(&format!(
         "url = \"redis://127.0.0.1:{}/0\"\npassword = \"file://{{folder}}/password\"\n\

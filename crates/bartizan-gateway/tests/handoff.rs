@@ -3,9 +3,12 @@
 
 mod support;
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    mem,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use bartizan::{Answers, BoxFuture, OsClock};
@@ -16,11 +19,11 @@ use bartizan_core::{
 };
 use bartizan_gateway::{GatewayConfig, assertion_keys};
 use bartizan_store::{MemoryLimits, MemoryStore};
-use support::{Answer, Echo, Received, Served, Upstream};
+use support::{Answer, Echo, Received, Served, Upstream, reports::Reports, until};
 
 const POLICY: &str = r#"
 [session]
-handoff = { login = ["POST /login"], logout = ["POST /logout"] }
+handoff = { login = ["POST /login", "* /named/**"], logout = ["POST /logout", "* /named/**"] }
 [default]
 require = "session"
 [[route]]
@@ -28,6 +31,9 @@ match = "POST /login"
 require = "nothing"
 [[route]]
 match = "* /open/**"
+require = "nothing"
+[[route]]
+match = "* /named/**"
 require = "nothing"
 "#;
 
@@ -98,17 +104,19 @@ impl House {
     }
 }
 
-/// The application: `/login?NAME` and `/logout?WHICH` hand off; `/open/reflect?h=NAME&v=VALUE` writes a header of the
-/// client's choice, where `LAST` stands for the nonce of the last request that had one; all else is echoed.
+/// The application: `/login?NAME` and `/logout?WHICH` hand off; `/open/reflect?h=NAME&v=VALUE`, and the same under
+/// `/named`, write a header of the client's choice, where `LAST` stands for the nonce of the last request before that had
+/// one; all else is echoed.
 fn application() -> Upstream {
     let last = Mutex::new(String::new());
     Upstream::start(move |_, mut client| {
         while let Ok(received) = client.request() {
             let nonce = received.head.get("bartizan-handoff").unwrap_or_default().to_owned();
-            if !nonce.is_empty() {
-                last.lock().unwrap().clone_from(&nonce);
-            }
-            client.send(respond(&received, &nonce, &last.lock().unwrap()));
+            let before = match &mut *last.lock().unwrap() {
+                last if nonce.is_empty() => last.clone(),
+                last => mem::replace(last, nonce.clone()),
+            };
+            client.send(respond(&received, &nonce, &before));
         }
     })
 }
@@ -123,7 +131,7 @@ fn respond(received: &Received, nonce: &str, last: &str) -> String {
         "/logout" => format!(
             "HTTP/1.1 303 See Other\r\nLocation: /\r\nContent-Length: 0\r\nBartizan-Logout: {nonce} {query}\r\n\r\n"
         ),
-        "/open/reflect" => {
+        "/open/reflect" | "/named/reflect" => {
             let value = |key: &str| {
                 query
                     .split('&')
@@ -203,16 +211,21 @@ fn what_comes_in_under_our_names_is_not_what_the_upstream_sees() {
 
 #[test]
 fn an_upstream_that_reflects_headers_signs_nobody_in() {
+    let reports = Reports::install();
     let house = House::new();
     // A nonce that was good for another request.
     house.login("alice", "");
     let before = house.changes();
-    for method in ["GET", "POST"] {
+    let mut refused = 0;
+    // On a route that lets nobody in, and on one that lets the application itself do so.
+    for (place, method) in [("open", "GET"), ("open", "POST"), ("named", "GET"), ("named", "POST")] {
         for header in ["Bartizan-Login", "bartizan-login", "Bartizan_Login", "Bartizan-Logout", "Set-Cookie"]
         {
-            for value in ["admin", "LAST+admin", "AAAAAAAAAAAAAAAAAAAAAA+admin", "__Host-session=planted"] {
+            for value in
+                ["admin", "LAST+admin", "LAST+all", "AAAAAAAAAAAAAAAAAAAAAA+admin", "__Host-session=planted"]
+            {
                 for shape in ["once", "twice", "trailer"] {
-                    let line = format!("{method} /open/reflect?h={header}&v={value}&as={shape}");
+                    let line = format!("{method} /{place}/reflect?h={header}&v={value}&as={shape}");
                     let answer = house.ask(&line, "TE: trailers\r\n");
                     let seen = format!("{line}: {answer:?}");
                     assert_eq!(answer.status(), 200, "{seen}");
@@ -228,11 +241,15 @@ fn an_upstream_that_reflects_headers_signs_nobody_in() {
                     );
                     let leaked = |line: &String| line.to_lowercase().starts_with("bartizan");
                     assert_eq!(answer.trailers.iter().find(|line| leaked(line)), None, "{seen}");
+                    // With `_` it is none of ours, and is taken out like everything of the kind.
+                    refused += usize::from(header.to_lowercase().starts_with("bartizan-"));
                 }
             }
         }
     }
     assert_eq!(house.changes(), before, "the store was not asked to begin or end anything");
+    until("all to be logged", || reports.count() == refused);
+    assert_eq!(reports.take(), vec!["handoff.refused"; refused]);
 }
 
 #[test]

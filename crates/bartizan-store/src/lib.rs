@@ -1,10 +1,12 @@
-//! The state behind Bartizan's engine: sessions, one-time tokens and rate limits.
+//! The state behind Bartizan's engine: sessions, one-time tokens, rate limits, API keys, revocations of tokens, and the
+//! ring of the keys that tokens are signed with.
 //!
 //! The engine asks and never fetches; what it asks is a [`Query`](bartizan_core::Query), and whoever [`Answers`] it can
 //! stand behind a gateway or a layer. A [`Store`] answers and is administered too: sessions are listed and ended by it.
 //!
-//! A store keeps only what is of no use to a thief: sessions by the SHA-256 of their id, one-time tokens by a digest,
-//! rate limits by a rule and an address or a digest. Every method is told the time; no store reads a clock.
+//! A store keeps only what is of no use to a thief: sessions by the SHA-256 of their id, tokens by a digest, rate limits by
+//! a rule and an address or a digest, API keys by their id and an HMAC of their secret. What stands in a document its
+//! writer has sealed. Every method is told the time; no store reads a clock.
 //!
 //! # Stores
 //!

@@ -6,6 +6,7 @@ use std::{alloc::System, time::Duration};
 
 use bartizan_core::{
     Timestamp, TokenDigest,
+    api_key::{ApiKeyRecord, KeyId, PepperId},
     limit::{LimitKey, Quota, RuleId},
     session::{NewSession, SessionKey, SessionRecord},
 };
@@ -29,6 +30,23 @@ fn session(number: u64, scopes: &[&str]) -> NewSession {
         expires: NOW.after(Duration::from_hours(12)),
     };
     NewSession { key: SessionKey::of(&number.to_be_bytes()), record, replaces: None, most: Some(10) }
+}
+
+fn api_key(number: u64) -> ApiKeyRecord {
+    let SessionRecord { subject, scopes, .. } = session(number, &["read"]).record;
+    ApiKeyRecord {
+        id: KeyId::from_bytes(*SessionKey::of(&number.to_be_bytes()).as_bytes().first_chunk().unwrap()),
+        mac: [7; 32],
+        pepper: PepperId::from_bytes([1; 8]),
+        owner: subject,
+        name: "nightly backup".into(),
+        scopes,
+        created: NOW,
+        expires: None,
+        revoked: None,
+        replaced_by: None,
+        last_used: None,
+    }
 }
 
 /// What `fill` allocates in a store, for each of [`COUNT`].
@@ -92,6 +110,17 @@ async fn an_idle_session_takes_under_300_bytes() {
         let key = LimitKey::named(RuleId::named(&["rule"]), &[&n.to_be_bytes()]);
         assert!(store.take(key, quota, 1, NOW).await.unwrap().allowed);
     });
+    let revocation = bytes_each(async |store, n| {
+        let subject = format!("user-{n:015}").into();
+        store.revoke_subject(subject, NOW, Timestamp(NOW.0 + 1), NOW).await.unwrap();
+    });
+    let api_key = bytes_each(async |store, n| assert!(store.create_api_key(api_key(n)).await.unwrap()));
+    let (revocation, api_key) = (revocation.await, api_key.await);
+    println!("bytes: revocation of a subject {revocation}; API key {api_key}");
+    assert!(
+        revocation <= 90 && api_key <= 500,
+        "a revocation takes {revocation}, an API key {api_key} bytes"
+    );
     let (token, bucket) = (token.await, bucket.await);
     println!("bytes: session {without}, with a scope {with}; one-time token {token}; bucket {bucket}");
     assert!(without < 300 && with < 300, "a session takes {without}, with a scope {with} bytes");

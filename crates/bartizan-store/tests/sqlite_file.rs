@@ -1,7 +1,5 @@
 //! The SQLite file: what opens and what does not, other processes, and what a killed process leaves behind.
 
-// Long because a process that is killed is this file's own test, and says what it did in the words of the next one.
-
 mod issued;
 
 use std::{

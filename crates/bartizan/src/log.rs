@@ -8,7 +8,7 @@ use bartizan_core::{DenialCode, Reason, RequestId, policy::Mode};
 pub const DENIAL_TARGET: &str = "bartizan::denial";
 
 /// A refusal, as it is logged under [`DENIAL_TARGET`]: at level WARN, or INFO where mode `report` let the
-/// request pass.
+/// request pass. A `handoff.refused` in `report` is at level WARN: the header was refused, and the response passed.
 ///
 /// | field | what | example |
 /// |---|---|---|
@@ -83,6 +83,13 @@ impl DenialEvent<'_> {
                 event!(
                     tracing::Level::INFO,
                     "the key was replaced, and will be refused when its grace is over"
+                );
+            }
+            // Whatever the mode: the header did nothing. Somebody may be trying to sign in by reflection.
+            (DenialCode::HandoffRefused, false) => {
+                event!(
+                    tracing::Level::WARN,
+                    "the hand-off was refused, and the rest of the response went on"
                 );
             }
             (_, true) => event!(tracing::Level::WARN, "refused"),

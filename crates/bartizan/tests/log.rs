@@ -41,6 +41,7 @@ async fn logged(edit: impl Fn(&mut Policy), request: http::request::Builder) -> 
     let engine = Engine::build(&policy, &Deployment::default()).unwrap();
     let router = Router::new()
         .route("/transfer", axum::routing::any(async || "done"))
+        .route("/reflect", get(async || [("bartizan-login", "admin")]))
         .route("/panic", get(async || if true { panic!("hunter2") } else { "" }));
     let app = BartizanLayer::new(engine).scheme(Scheme::Https).layer(router);
     let mut request: Request<Body> = request.header("host", "api.example.com").body(Body::empty()).unwrap();
@@ -92,6 +93,15 @@ async fn mode_report_lets_the_request_pass_and_says_so() {
     assert_eq!(fields["mode"], "\"report\"");
     assert_eq!(fields["path"], "/transfer");
     assert!(!fields.contains_key("request_id"), "the client was told nothing");
+}
+
+#[tokio::test]
+async fn a_header_that_would_sign_somebody_in_is_warned_of() {
+    let (status, lines) = logged(|_| {}, Request::get("/reflect")).await;
+    assert_eq!(status, 200);
+    let [(Level::WARN, fields)] = &lines[..] else { panic!("{lines:?}") };
+    assert_eq!((&*fields["code"], &*fields["mode"]), ("\"handoff.refused\"", "\"report\""));
+    assert_eq!(fields["message"], "the hand-off was refused, and the rest of the response went on");
 }
 
 #[tokio::test]

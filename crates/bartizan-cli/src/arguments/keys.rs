@@ -112,8 +112,8 @@ pub(crate) struct KeysRevokeArguments {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  bartizan keys import --secret env://SECRET_KEY --legacy --for 30d    the tokens of a tutorial's app, for 30 days
-  bartizan keys import private.pem                                     sign with it, under its thumbprint
+  bartizan keys import --secret env://SECRET_KEY --legacy --for 30d    for the tokens that are out
+  bartizan keys import private.pem                                     to sign with it
   bartizan keys import public.pem --kid 2024-01 --for 12h
   vault kv get -field=jwk secret/jwt | bartizan keys import -")]
 pub(crate) struct KeysImportArguments {

@@ -34,7 +34,7 @@ pub(crate) enum TokenCommand {
 Examples:
   bartizan token issue --subject alice --scope 'orders:read orders:write'
   bartizan token issue --subject ci --lifetime 1m --claim tenant=acme --claim 'roles=[\"build\"]'
-  curl -H \"Authorization: Bearer $(bartizan token issue --subject alice)\" http://127.0.0.1:8080/orders")]
+  curl -H \"Authorization: Bearer $(bartizan token issue --subject alice)\" http://127.0.0.1:8080/")]
 pub(crate) struct TokenIssueArguments {
     /// Whom it speaks for
     #[arg(long, value_name = "SUBJECT", value_parser = subject)]
@@ -66,7 +66,7 @@ Examples:
   bartizan token inspect - < token.txt
   pbpaste | bartizan token inspect - --json | jq .claims
   curl -s https://api.example.com/.well-known/jwks.json > jwks.json
-  bartizan token inspect - --jwks jwks.json --issuer https://api.example.com --audience api < token.txt
+  bartizan token inspect - --jwks jwks.json --issuer https://api.example.com --audience api < t.txt
 
 Exit codes:
   0  it is valid

@@ -7,7 +7,10 @@ use std::{
     path::Path,
 };
 
-use bartizan::{OsClock, jwt::verifying_key};
+use bartizan::{
+    OsClock,
+    jwt::{MOST_TRIED, verifying_key},
+};
 use bartizan_core::{
     Clock as _, Timestamp, TokenDigest,
     jwt::{JwkSet, Rules, Token, TokenError, VerifiedToken, VerifyingKey},
@@ -190,16 +193,17 @@ fn by_ring(deployment: &Deployment, text: &str, now: Timestamp) -> Result<Judged
         Ok(token) => token,
         Err(error) => return Ok(Judged { verdict: Err(error), ..judged }),
     };
-    let keys: Vec<VerifyingKey> = match token.kid() {
-        Some(kid) => {
-            let key = deployment.wait_for(ring.verifying_key(kid, now)).map_err(TokenFailure::from)?;
-            if key.is_none() {
-                judged.note = ring.ring().key(kid).map(|key| ended(key, now));
-            }
-            key.into_iter().collect()
+    let keys: Vec<VerifyingKey> = if let Some(kid) = token.kid() {
+        let key = deployment.wait_for(ring.verifying_key(kid, now)).map_err(TokenFailure::from)?;
+        if key.is_none() {
+            judged.note = ring.ring().key(kid).map(|key| ended(key, now));
         }
-        // Keys of applications that moved here are found by trying.
-        None => ring.legacy_keys(token.algorithm(), now).map_err(TokenFailure::from)?,
+        key.into_iter().collect()
+    } else {
+        // Keys of applications that moved here are found by trying, as many as `serve` tries.
+        let mut keys = ring.legacy_keys(token.algorithm(), now).map_err(TokenFailure::from)?;
+        keys.truncate(MOST_TRIED);
+        keys
     };
     for key in &keys {
         judged.verdict = Token::parse(text.as_bytes()).and_then(|token| token.verify(key, rules, now));

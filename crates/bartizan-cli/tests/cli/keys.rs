@@ -1,5 +1,7 @@
 //! `bartizan keys`, on a ring in a SQLite file.
 
+use std::path::PathBuf;
+
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -41,7 +43,9 @@ impl Folder {
         let mut folder = Self::new();
         let run =
             folder.run(&["keys", "import", "--secret", "env://SECRET_KEY", "--legacy", "--for", "30d"], "");
-        assert_eq!((run.0, &*run.2), (0, ""));
+        // In the wrong folder it should be seen.
+        let made = "sqlite:state.db is made; `bartizan serve` goes on with it, if it runs in this folder\n";
+        assert_eq!((run.0, &*run.2), (0, made));
         folder
     }
 
@@ -56,8 +60,12 @@ impl Folder {
         outcome
     }
 
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.as_ref().unwrap().path().join(name)
+    }
+
     pub(crate) fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.0.as_ref().unwrap().path().join(name), text).unwrap();
+        std::fs::write(self.path(name), text).unwrap();
     }
 
     /// The keys, as they are listed: kid, algorithm and state of each.

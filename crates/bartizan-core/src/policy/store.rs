@@ -42,7 +42,7 @@ pub struct MemoryConfig {
     pub tokens: Option<u32>,
     /// Buckets of shared rate limits, each of about 50 bytes; 1 000 000. One more takes the place of the emptiest.
     pub buckets: Option<u32>,
-    /// Revocations of tokens and of subjects, each of about 70 bytes; 1 000 000. One more is refused.
+    /// Revocations of tokens and of subjects, each of about 90 bytes; 1 000 000. One more is refused.
     pub revocations: Option<u32>,
     /// API keys, those that ended within the last 90 days among them, each of about 500 bytes; 100 000. One more is
     /// refused.

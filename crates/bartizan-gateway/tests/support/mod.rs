@@ -1,6 +1,8 @@
 //! A gateway on a free port, an upstream that misbehaves on request, and a client that sends exactly what it is told.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod reports;
+
 use std::{
     collections::BTreeMap,
     io::{self, Read as _, Write as _},

@@ -338,7 +338,7 @@ async fn owners_names_and_scopes_are_any_text(place: Arc<dyn Place>) {
     let given: Vec<ApiKeyRecord> = given.collect();
     let store = store_with(&place, given.clone()).await;
     for (record, text) in given.iter().zip(&texts) {
-        assert_eq!(all(&store, Some(text)).await, [record.clone()], "{}", texts::start(text));
+        assert_eq!(all(&store, Some(text)).await, std::slice::from_ref(record), "{}", texts::start(text));
         let found = store.api_key(record.id, NOW).await.unwrap();
         let expected = ApiKeyRecord { last_used: Some(NOW), ..record.clone() };
         assert_eq!(found, Some(expected), "{}", texts::start(text));

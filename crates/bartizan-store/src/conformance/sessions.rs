@@ -4,13 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use bartizan_core::{
     Answer, Query, Timestamp,
+    api_key::ApiKeyRecord,
     limit::{LimitKey, Quota, RuleId},
     policy::LimitStore,
     session::{Ending, NewSession, SessionRecord},
 };
 
 use super::{
-    Place, case_list,
+    Place, api_keys, case_list,
     given::{HOUR, MINUTE, NOW, SECOND, alive, all, at, began, key, new, record, store_with, token, touched},
 };
 
@@ -346,6 +347,26 @@ async fn the_engines_questions_are_answered(place: Arc<dyn Place>) {
         (Query::Session { key: key(1), now: NOW }, Answer::Unknown),
         (consume.clone(), Answer::Fresh(true)),
         (consume, Answer::Fresh(false)),
+    ] {
+        assert_eq!(store.answer(query.clone()).await, expected, "{query:?}");
+    }
+    let touched = ApiKeyRecord { last_used: Some(NOW), ..api_keys::record(1) };
+    assert!(store.create_api_key(api_keys::record(1)).await.unwrap());
+    store.revoke_token(token(1), at(HOUR), NOW).await.unwrap();
+    store.revoke_subject("bob".into(), at(MINUTE), at(HOUR), NOW).await.unwrap();
+    let revocation = |jti, subject: &str, issued| Query::Revocation {
+        jti: Some(token(jti)),
+        subject: subject.into(),
+        issued: Some(at(issued)),
+        now: NOW,
+    };
+    for (query, expected) in [
+        (Query::ApiKey { id: api_keys::id(1), now: NOW }, Answer::ApiKey(Box::new(touched))),
+        (Query::ApiKey { id: api_keys::id(2), now: NOW }, Answer::Unknown),
+        (revocation(1, "alice", 0), Answer::Revoked(true)),
+        (revocation(2, "alice", 0), Answer::Revoked(false)),
+        (revocation(2, "bob", 0), Answer::Revoked(true)),
+        (revocation(2, "bob", MINUTE), Answer::Revoked(false)),
     ] {
         assert_eq!(store.answer(query.clone()).await, expected, "{query:?}");
     }

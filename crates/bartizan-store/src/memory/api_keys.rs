@@ -86,16 +86,16 @@ impl ApiKeys {
 
     pub(super) fn page(&self, owner: Option<&str>, after: Option<KeyId>, most: u32) -> ApiKeyPage {
         let most = usize::try_from(most.clamp(1, 1000)).unwrap_or(1000);
-        let kept = self.read();
+        let all = self.read();
         let mut keys: Vec<ApiKeyRecord> = if let Some(owner) = owner {
             let first = after.map_or(Included((owner.into(), KeyId::from_bytes([0; 16]))), |after| {
                 Excluded((owner.into(), after))
             });
-            let owned = kept.owners.range((first, Unbounded)).take_while(|(of, _)| **of == *owner);
-            owned.filter_map(|(_, id)| kept.records.get(id)).take(most + 1).cloned().collect()
+            let ids = all.owners.range((first, Unbounded)).take_while(|(of, _)| **of == *owner);
+            ids.filter_map(|(_, id)| all.records.get(id)).take(most + 1).cloned().collect()
         } else {
             let first = after.map_or(Unbounded, Excluded);
-            kept.records.range((first, Unbounded)).map(|(_, record)| record).take(most + 1).cloned().collect()
+            all.records.range((first, Unbounded)).map(|(_, record)| record).take(most + 1).cloned().collect()
         };
         let more = keys.len() > most;
         keys.truncate(most);

@@ -73,7 +73,7 @@ pub struct MemoryLimits {
     pub tokens: usize,
     /// Buckets of rate limits, each of about 50 bytes; rounded up to a multiple of 64. 1 000 000 by default.
     pub buckets: usize,
-    /// Revocations of tokens and of subjects, each of about 70 bytes (its subject counted as 25 bytes). 1 000 000 by
+    /// Revocations of tokens and of subjects, each of about 90 bytes (its subject counted as 20 bytes). 1 000 000 by
     /// default.
     pub revocations: usize,
     /// API keys, those that ended within the last 90 days among them; each of about 500 bytes (its owner, name and scopes

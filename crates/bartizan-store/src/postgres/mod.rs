@@ -37,7 +37,7 @@ pub use self::options::{PostgresOptions, PostgresUrlError};
 /// A method fails within the [time that the options give](PostgresOptions::timeout): at once where the server refuses
 /// connections, as [`StoreError::Timeout`] where it does not answer. When the server comes back, the store works again.
 /// A step whose connection breaks is done once more on a fresh one. If the first time was done and only its answer lost,
-/// the second errs on the safe side: a token is not fresh, a bucket is taken from twice.
+/// the second errs on the safe side: a token is not fresh, a bucket is taken from twice, a document was not replaced.
 /// Dropping a method's future while it waits for a connection calls it off; what was begun is finished.
 ///
 /// ```no_run

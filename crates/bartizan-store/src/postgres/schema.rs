@@ -63,6 +63,8 @@ async fn migrate(connection: &mut PgConnection) -> Result<i32, sqlx::Error> {
     sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *transaction).await?;
     let found = version(&mut transaction).await?;
     if found >= KNOWN {
+        // Now: one that is dropped is rolled back with the next statement, and holds the lock until then.
+        transaction.rollback().await?;
         return Ok(found);
     }
     if found == 0 {

@@ -19,7 +19,7 @@
 //! | `{bartizan}:revoked-subject:<subject>` | string | before when tokens are revoked, and until when: `<ms>:<ms>` |
 //!
 //! Every method is one Lua script, which Redis runs as one step. A script's keys must be in one slot of a cluster; those
-//! of sessions are, by the hash tag `{bartizan}`. A slot for each subject was weighed: it needs two round trips for each
+//! of sessions, of API keys and of revocations are, by the hash tag `{bartizan}`. A slot for each subject was weighed: it needs two round trips for each
 //! request, has no order over all sessions, and no step that replaces one subject's session by another's.
 //!
 //! A session is there only where its record *and* its subject's index name it. Whatever loses one of them (eviction, a
@@ -82,21 +82,25 @@ const PRUNED_AT_ONCE: u64 = 200;
 /// Every method is one atomic step, on a cluster too: when `end(AllOf)` is acknowledged, no session that was begun
 /// before it is accepted again. [`prune`](Store::prune) is many such steps, which nobody can tell.
 ///
-/// The price is that all sessions are on one node of a cluster, whose memory and single thread bound them. Rate limits
-/// and one-time tokens, which anybody can make more of by asking, spread over all nodes.
+/// [`peppers_in_use`](Store::peppers_in_use) too: it reads the keys page by page.
+///
+/// The price is that all sessions, API keys and revocations are on one node of a cluster, whose memory and single thread
+/// bound them. Rate limits and one-time tokens, which anybody can make more of by asking, spread over all nodes.
 ///
 /// # What Redis does not guarantee
 ///
 /// - What was acknowledged is kept as its persistence says. A server that starts with an older state knows sessions
-///   again that had ended since, and lets one-time tokens be used again that were used since. `appendonly yes` with
+///   again that had ended since, lets one-time tokens be used again that were used since, takes tokens and API keys
+///   that were revoked since, and knows no key of the ring that was made since. `appendonly yes` with
 ///   `appendfsync always` loses nothing; with `everysec` a crash loses up to two seconds.
-/// - A replica that takes over may lack the last moments, with the same two consequences. Replicas are never read.
+/// - A replica that takes over may lack the last moments, with the same consequences. Replicas are never read.
 /// - A `maxmemory-policy` other than `noeviction` forgets keys that are alive. It is warned of when connecting.
 /// - While a cluster moves the sessions' slot to another node, most methods fail, sessions may be refused, and a login
 ///   with a limit of sessions may end more than it had to. What was acknowledged holds; what failed may have been done in
 ///   part: some sessions that were to end have ended, and one that was to begin is there without anybody knowing its id.
 /// - On a cluster the driver repeats a step whose answer was lost. That changes nothing more, except that a bucket is
-///   taken from twice; but a token whose first use was not answered is then reported as used.
+///   taken from twice; but a token whose first use was not answered is then reported as used, and a document that was
+///   replaced as not replaced.
 ///
 /// # What its user needs
 ///
@@ -105,9 +109,10 @@ const PRUNED_AT_ONCE: u64 = 200;
 ///
 /// # Time
 ///
-/// `now` decides who is alive. Every key also has a lifetime in Redis, reckoned from `now` and longer than what it keeps
+/// `now` decides who is alive. Every key but those of documents and API keys also has a lifetime in Redis, reckoned from `now` and longer than what it keeps
 /// is needed: by an hour for sessions, by a minute for the rest. So clocks that differ by less do no harm, and what
-/// nobody prunes goes away all the same. Only sessions need [`prune`](Store::prune) and are counted by it.
+/// nobody prunes goes away all the same. Only sessions and API keys need
+/// [`prune`](Store::prune) and are counted by it.
 pub struct RedisStore {
     connection: Connection,
     prefix: String,

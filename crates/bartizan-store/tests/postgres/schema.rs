@@ -6,7 +6,7 @@ use bartizan_peers::until_async;
 use bartizan_store::{PostgresStore, Store as _, StoreError};
 use sqlx::{Connection as _, PgConnection};
 
-use super::{NOW, database, execute, key, look_up, new, options, store};
+use super::{NOW, api_key, database, execute, key, look_up, new, options, store};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_nodes_that_start_at_once_one_makes_the_tables() {
@@ -34,6 +34,26 @@ async fn of_nodes_that_start_at_once_one_makes_the_tables() {
     }
     let versions = "SELECT string_agg(version::text, ' ' ORDER BY version) FROM bartizan.migrations";
     assert_eq!(look_up(&url, versions).await, "1 2");
+}
+
+/// Who was here before the tables of documents and API keys were.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_of_the_first_version_is_brought_up_to_date() {
+    let Some(url) = database().await else { return };
+    let first = include_str!("../../migrations/postgres/0001-sessions-tokens-limits.sql");
+    let version = "CREATE SCHEMA bartizan; CREATE TABLE bartizan.migrations (version INTEGER PRIMARY KEY);
+                   INSERT INTO bartizan.migrations VALUES (1)";
+    execute(&url, format!("{version}; {first}")).await;
+    let used = format!("INSERT INTO bartizan.used_tokens VALUES (sha256('1'), {})", NOW.0 + 1000);
+    execute(&url, used).await;
+    for _ in 0..2 {
+        let store = store(&url).await;
+        assert!(store.create_api_key(api_key(1)).await.unwrap());
+        let versions = "SELECT string_agg(version::text, ' ' ORDER BY version) FROM bartizan.migrations";
+        assert_eq!(look_up(&url, versions).await, "1 2");
+        let left = "SELECT count(*)::text FROM bartizan.used_tokens";
+        assert_eq!(look_up(&url, left).await, "1", "what was there is there");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,7 +13,7 @@ use super::{DocumentUrlFault, FetchDocument, KeyRing, KeyRingError, RemoteIssuer
 
 /// How many keys are tried for a token that names none: each of them costs the server more than it costs whoever sends
 /// the token.
-const MOST_TRIED: usize = 4;
+pub const MOST_TRIED: usize = 4;
 
 /// Answers [`Query::TokenKey`] and [`Query::PublicKeys`], and passes everything else on: to a store, which knows
 /// [revoked](Query::Revocation) tokens.
@@ -79,6 +79,10 @@ impl<A: Answers> WithTokenKeys<A> {
     /// # Errors
     ///
     /// Says which issuer's keys are where nothing is fetched from.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "each issuer keeps it: whoever makes one hands it over"
+    )]
     pub fn new(
         inner: A,
         ring: KeyRing,

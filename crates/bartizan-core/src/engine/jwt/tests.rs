@@ -1,3 +1,5 @@
+//! What `[jwt]` may say, and what becomes of a request with a token.
+
 use alloc::{string::ToString as _, sync::Arc, vec};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
