@@ -79,10 +79,6 @@ impl<A: Answers> WithTokenKeys<A> {
     /// # Errors
     ///
     /// Says which issuer's keys are where nothing is fetched from.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "each issuer keeps it: whoever makes one hands it over"
-    )]
     pub fn new(
         inner: A,
         ring: KeyRing,
