@@ -28,7 +28,7 @@ const STEP: Duration = Duration::from_mins(30);
 
 const SIGKILL: i32 = 9;
 
-/// Not a test: what the next ones run and kill. It rotates without end, and says each token of a new key when it has it.
+/// Not a test: what the next ones run and kill. It rotates without end, and says what came of it when it is done.
 #[test]
 fn rotating_process() {
     let Ok(url) = env::var("BARTIZAN_TEST_URL") else { return };
@@ -43,7 +43,9 @@ fn rotating_process() {
             now = now.after(STEP);
             ring.refresh(now).await.unwrap();
             ring.rotate(now).await.unwrap();
-            println!("rotated {} {}", now.0, ring.issue(&alice(), now).unwrap().token);
+            let token = ring.issue(&alice(), now).unwrap().token;
+            // The standby that this rotation made, which nothing was signed with yet.
+            println!("rotated {} {token} {}", now.0, ring.ring().keys().last().unwrap().kid());
         }
     });
 }
@@ -65,8 +67,9 @@ async fn survives_kills(service: &Service) {
         let mut rotated = lines.filter_map(|line| {
             // What the test harness prints may stand before it.
             let (_, told) = line.split_once("rotated ")?;
-            let (at, token) = told.split_once(' ')?;
-            Some((Timestamp(at.parse().unwrap()), token.to_owned()))
+            let mut words = told.split(' ').map(str::to_owned);
+            let at = Timestamp(words.next()?.parse().unwrap());
+            Some((at, words.next()?, words.next()?))
         });
         chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let mut last = None;
@@ -79,7 +82,7 @@ async fn survives_kills(service: &Service) {
         let mut told: Vec<_> = last.into_iter().collect();
         told.extend(rotated);
         assert_eq!(child.wait().unwrap().signal(), Some(SIGKILL), "it ended by itself in round {round}");
-        let (at, token) = told.last().unwrap();
+        let (at, token, standby) = told.last().unwrap();
         rotations += told.len();
 
         // What was told of is there, whatever was under way.
@@ -89,6 +92,7 @@ async fn survives_kills(service: &Service) {
         let kid = token.kid().unwrap().to_owned();
         let key = ring.keys().iter().find(|key| key.kid() == kid);
         let key = key.unwrap_or_else(|| panic!("the key {kid} is lost in round {round}"));
+        assert!(ring.keys().iter().any(|key| key.kid() == standby), "{standby} is lost in round {round}");
         let public = Jwk::parse(key.public().unwrap().as_bytes()).unwrap();
         let public = verifying_key(&public.key).unwrap();
         assert_eq!(&*token.verify(&public, &Rules::new(ISSUER, "api"), *at).unwrap().subject, "alice");
