@@ -56,11 +56,14 @@ const PIECES: [&[u8]; 14] = [
     b"&",
 ];
 
+/// Another reader of bodies, where it is sure.
+type Reader = fn(&[u8]) -> Option<Seen>;
+
 fuzz_target!(|input: &[u8]| {
     let [mode, high, low, written @ ..] = input else { return };
     let body = expand(written);
     let cut = usize::from(u16::from_be_bytes([*high, *low])) % (body.len() + 1);
-    let (content_type, read): (&[u8], fn(&[u8]) -> Option<Seen>) = if mode & 1 == 0 {
+    let (content_type, read): (&[u8], Reader) = if mode & 1 == 0 {
         (b"application/x-www-form-urlencoded", |body| Some(read_urlencoded(body)))
     } else {
         (b"multipart/form-data; boundary=XX", read_multipart)
