@@ -62,8 +62,15 @@ struct Inner {
     keys: Keys,
     settings: Settings,
     node: ArcSwap<Node>,
-    /// When the store was last asked. One asks at a time; who waits looks at what the other has found.
-    asked: Mutex<Timestamp>,
+    /// How the store was last asked. One asks at a time; who waits looks at what the other has found.
+    asked: Mutex<Asked>,
+}
+
+/// When the store was last asked, and whether it answered.
+#[derive(Clone, Copy)]
+struct Asked {
+    at: Timestamp,
+    failed: bool,
 }
 
 /// What a node works with: the ring as it was read, its keys opened and parsed.
@@ -123,6 +130,11 @@ pub enum KeyRingError {
     /// It was read too long ago.
     #[error(transparent)]
     Stale(#[from] Stale),
+    /// It could not be read a moment ago, and is not read again so soon.
+    #[error(
+        "the key ring could not be read a moment ago, so nothing is known of keys that are new; see why the store does not answer"
+    )]
+    Unanswered,
     /// Others were always first.
     #[error("{TRIES} times another node changed the key ring first; try again")]
     Contended,
@@ -150,15 +162,19 @@ impl KeyRing {
             keys: HashMap::new(),
         };
         let node = ArcSwap::from_pointee(node);
-        Self(Arc::new(Inner { store, keys, settings, node, asked: Mutex::new(Timestamp(0)) }))
+        Self(Arc::new(Inner {
+            store,
+            keys,
+            settings,
+            node,
+            asked: Mutex::new(Asked { at: Timestamp(0), failed: false }),
+        }))
     }
 
     /// Reads the ring again and does what is due. To be done several times within [`Settings::jwks_max_age`], see
     /// [`refresh_every`](Self::refresh_every).
     pub async fn refresh(&self, now: Timestamp) -> Result<(), KeyRingError> {
-        let mut asked = self.0.asked.lock().await;
-        *asked = now;
-        self.0.change(now, Ok).await
+        self.0.read(&mut *self.0.asked.lock().await, now).await
     }
 
     /// Reads the ring again from now on, [regularly](Self::refresh_every), until what this gives back is dropped. Runs on
@@ -174,14 +190,12 @@ impl KeyRing {
 
     /// Lets the standby take over now, without anybody noticing.
     pub async fn rotate(&self, now: Timestamp) -> Result<(), KeyRingError> {
-        let _asked = self.0.asked.lock().await;
-        self.0.change(now, |ring| Ok(ring.rotate_now(&self.0.settings, now)?)).await
+        self.change(now, |ring| Ok(ring.rotate_now(&self.0.settings, now)?)).await
     }
 
     /// Nothing that this key signed counts any more.
     pub async fn revoke(&self, kid: &str, now: Timestamp) -> Result<(), KeyRingError> {
-        let _asked = self.0.asked.lock().await;
-        self.0.change(now, |ring| Ok(ring.revoke(kid, &self.0.settings, now)?)).await
+        self.change(now, |ring| Ok(ring.revoke(kid, &self.0.settings, now)?)).await
     }
 
     /// Changes the ring by a function of it, which is called again where another node was first.
@@ -244,9 +258,10 @@ impl KeyRing {
             return Ok(Some(key));
         }
         let mut asked = self.0.asked.lock().await;
-        if now.since(*asked) >= COOLDOWN {
-            *asked = now;
-            self.0.change(now, Ok).await?;
+        if now.since(asked.at) >= COOLDOWN {
+            self.0.read(&mut asked, now).await?;
+        } else if asked.failed {
+            return Err(KeyRingError::Unanswered);
         }
         Ok(self.0.node.load().verifying_key(kid, now)?)
     }
@@ -276,6 +291,14 @@ impl KeyRing {
 }
 
 impl Inner {
+    /// Reads the ring, and does what is due.
+    async fn read(&self, asked: &mut Asked, now: Timestamp) -> Result<(), KeyRingError> {
+        *asked = Asked { at: now, failed: true };
+        self.change(now, Ok).await?;
+        asked.failed = false;
+        Ok(())
+    }
+
     /// Reads, changes, plans, and writes where there is something to write, until it was the first to.
     async fn change(
         &self,

@@ -157,6 +157,20 @@ async fn an_unknown_kid_is_asked_about_once_in_a_while() {
 }
 
 #[tokio::test]
+async fn a_key_is_not_unknown_where_the_ring_cannot_be_read() {
+    let store = store();
+    let ring = node(&store, &[MASTER], Algorithm::EdDsa, NOW).await;
+    let (kid, _) = ring.signer(Duration::from_mins(15), NOW).unwrap();
+    let garbage = (*b"garbage").into();
+    assert!(store.replace_document(DocumentName::KEY_RING, Some(1), garbage).await.unwrap());
+    let later = NOW.after(COOLDOWN);
+    assert!(matches!(ring.verifying_key("new", later).await, Err(KeyRingError::Document(_))));
+    // Whoever comes next is not told that there is no such key.
+    assert!(matches!(ring.verifying_key("new", later).await, Err(KeyRingError::Unanswered)));
+    assert!(ring.verifying_key(&kid, later).await.unwrap().is_some(), "what was read is known still");
+}
+
+#[tokio::test]
 async fn a_node_that_is_cut_off_stops() {
     let store = store();
     let ring = node(&store, &[MASTER], Algorithm::EdDsa, NOW).await;
