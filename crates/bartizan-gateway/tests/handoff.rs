@@ -19,7 +19,7 @@ use bartizan_core::{
 };
 use bartizan_gateway::{GatewayConfig, assertion_keys};
 use bartizan_store::{MemoryLimits, MemoryStore};
-use support::{Answer, Echo, Received, Served, Upstream, reports::Reports, until};
+use support::{Answer, Echo, Received, Served, Upstream, reports, until};
 
 const POLICY: &str = r#"
 [session]
@@ -211,7 +211,7 @@ fn what_comes_in_under_our_names_is_not_what_the_upstream_sees() {
 
 #[test]
 fn an_upstream_that_reflects_headers_signs_nobody_in() {
-    let reports = Reports::install();
+    let reports = reports::install();
     let house = House::new();
     // A nonce that was good for another request.
     house.login("alice", "");

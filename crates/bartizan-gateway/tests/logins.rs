@@ -12,7 +12,7 @@ use std::{
 };
 
 use bartizan_store::{MemoryLimits, MemoryStore};
-use support::{Answer, Received, Served, Upstream, config, reports::Reports, until};
+use support::{Answer, Received, Served, Upstream, config, reports, until};
 
 const POLICY: &str = r#"
 [proxy]
@@ -205,7 +205,7 @@ fn a_gateway_that_stops_does_not_wait_for_what_is_put_off() {
 
 #[test]
 fn what_is_not_this_requests_own_header_counts_nothing_and_is_logged() {
-    let reports = Reports::install();
+    let reports = reports::install();
     let house = House::new("");
     for password in ["stale", "bare", "trailer"] {
         for _ in 0..25 {

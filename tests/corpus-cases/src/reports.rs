@@ -20,6 +20,11 @@ impl Reports {
         Self { target, codes: Arc::default() }
     }
 
+    /// How many there are to take.
+    pub fn count(&self) -> usize {
+        self.codes.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// What was reported since the last call.
     pub fn take(&self) -> Vec<String> {
         mem::take(&mut self.codes.lock().unwrap_or_else(PoisonError::into_inner))
