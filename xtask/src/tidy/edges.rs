@@ -7,7 +7,15 @@ use super::{
 };
 
 /// Our crates, each allowed to depend on those before it.
-const ROOMS: &[&str] = &["bartizan-core", "bartizan-store", "bartizan", "bartizan-gateway", "bartizan-cli"];
+const ROOMS: &[&str] = &[
+    "bartizan-sinks",
+    "bartizan-core",
+    "bartizan-store",
+    "bartizan",
+    "reference-api",
+    "bartizan-gateway",
+    "bartizan-cli",
+];
 
 /// Crates for tests and developers, which no room may need to run.
 const DEVELOPERS: &[&str] =

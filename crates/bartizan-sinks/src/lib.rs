@@ -1,0 +1,1 @@
+//! Typed sinks for untrusted input: where injection is defended, which is where it happens.

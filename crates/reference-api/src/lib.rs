@@ -1,0 +1,1 @@
+//! Every defence of Bartizan in one running application, with an attack lab.
