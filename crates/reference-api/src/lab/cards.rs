@@ -46,7 +46,7 @@ const BROWSER: Group = Group {
                 "If the API says that the page may read the answer, the attacker has her data.",
             ],
             guard: "CORS: only Bartizan writes the headers that share an answer, and only for origins the policy trusts.",
-            stopped: "The request was made and answered, and the browser kept the answer from the attacker’s script.",
+            stopped: "The attacker’s script got no answer to read.",
             succeeded: "The attacker’s script read the victim’s account.",
             switch: Some(Switch::Cors),
         },

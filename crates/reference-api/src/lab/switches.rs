@@ -41,7 +41,7 @@ impl Switch {
     pub(crate) const fn line(self) -> &'static str {
         match self {
             // `off` would share nothing. What an application shares by itself stands in `report`.
-            Self::Cors => "[cors] mode = \"report\"",
+            Self::Cors => "[cors] mode = \"report\", [isolation] mode = \"off\"",
             Self::Csrf => "[csrf] mode = \"off\"",
             Self::Cookies => "[cookies] mode = \"off\"",
             Self::Csp => "[csp] mode = \"off\"",
@@ -121,9 +121,11 @@ mod tests {
                 assert_eq!(mode.is_some(), one == switch, "{switch:?}, {one:?}");
             }
             // The line on the page is true: a policy that says it has the mode that was laid over it.
-            let line = switch.line().split_once("mode = ").map(|(_, mode)| mode.trim_matches('"'));
             let mode = if switch == Switch::Cors { "report" } else { "off" };
-            assert_eq!(line, Some(mode));
+            assert!(
+                switch.line().starts_with(&format!("[{}] mode = \"{mode}\"", switch.name())),
+                "{switch:?}"
+            );
             off.set(switch, false);
             assert_eq!(off, Off::default());
         }
