@@ -4,5 +4,7 @@
 //! one type that its sink takes, and only parsing makes it. Nothing here needs the rest of Bartizan; each is a cargo
 //! feature of its name, all on by default.
 
+#[cfg(feature = "password")]
+pub mod password;
 #[cfg(feature = "path")]
 pub mod path;

@@ -14,7 +14,11 @@ use std::{
 
 /// A folder `inside` beside a file `secret`, and a folder whose name begins alike.
 fn place() -> (tempfile::TempDir, ConfinedDir) {
-    let place = tempfile::tempdir().unwrap();
+    place_in(&std::env::temp_dir())
+}
+
+fn place_in(folder: &Path) -> (tempfile::TempDir, ConfinedDir) {
+    let place = tempfile::tempdir_in(folder).unwrap();
     fs::create_dir(place.path().join("inside")).unwrap();
     fs::create_dir(place.path().join("inside-private")).unwrap();
     fs::write(place.path().join("secret"), "secret").unwrap();
@@ -51,7 +55,7 @@ fn encoded(path: &str, sign: &str) -> String {
 /// name of a file that would be in the folder.
 #[test]
 fn no_spelling_of_a_path_leaves() {
-    let (place, folder) = place();
+    let (place, folder) = place_in_memory();
     let roots = [
         "../",
         "..\\",
@@ -181,11 +185,17 @@ fn the_folder_is_the_one_that_was_opened() {
     assert!(matches!(folder.open_file(&name("secret")), Err(PathError::NotFound { .. })));
 }
 
+/// Memory, where there is such a folder: the disk's flushes would only slow a race down.
+fn place_in_memory() -> (tempfile::TempDir, ConfinedDir) {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { place_in(memory) } else { place() }
+}
+
 /// Another thread makes the name a file of the folder and a symlink out of it, in turn and without a pause, while it is
 /// opened and written.
 #[test]
 fn a_symlink_swapped_in_during_the_request_does_not_help() {
-    let (place, folder) = place();
+    let (place, folder) = place_in_memory();
     let inside = place.path().join("inside");
     let (done, swaps) = (AtomicBool::new(false), std::sync::atomic::AtomicU64::new(0));
     let (mut ours, mut refused, mut written) = (0, 0, 0);
@@ -398,7 +408,7 @@ fn a_full_disk_is_told_apart_and_keeps_what_was_there() {
         }
         // Loud, because then nothing showed it here.
         Ok(output) => {
-            eprintln!("SKIPPED: a full disk: no file system can be mounted: {}", text(&output.stderr))
+            eprintln!("SKIPPED: a full disk: no file system can be mounted: {}", text(&output.stderr));
         }
         Err(error) => eprintln!("SKIPPED: a full disk: `unshare` cannot be run: {error}"),
     }
