@@ -2,8 +2,8 @@
 
 use bartizan::{OsEntropy, Session};
 use bartizan_core::{Entropy as _, Principal};
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bartizan_sinks::password::{PasswordError, PasswordHash, Passwords};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::SecretString;
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -49,10 +49,7 @@ pub enum SeedError {
 }
 
 /// Makes the people of a first start; none where there is any account already.
-pub(crate) async fn seed(
-    database: &Database,
-    passwords: &Passwords,
-) -> Result<Vec<NewPassword>, SeedError> {
+pub(crate) async fn seed(database: &Database, passwords: &Passwords) -> Result<Vec<NewPassword>, SeedError> {
     let mut made = Vec::new();
     if database.has_accounts().await? {
         return Ok(made);
@@ -60,8 +57,7 @@ pub(crate) async fn seed(
     for (id, name, display_name, scopes) in PEOPLE {
         let password = fresh();
         let hash = passwords.hash(&password).await?;
-        let new =
-            NewAccount { id, name, display_name, password: hash.as_str(), scopes, balance: BALANCE };
+        let new = NewAccount { id, name, display_name, password: hash.as_str(), scopes, balance: BALANCE };
         // Where another node was quicker, its password is the one.
         if database.create_account(&new).await? {
             made.push(NewPassword { name: name.to_owned(), password });
@@ -96,10 +92,13 @@ pub(crate) async fn verify(
         ),
         None => None,
     };
-    let is_right = passwords.verify(&credentials.password, hash.as_ref()).await.map_err(|error| match error {
-        PasswordError::Busy => Problem::unavailable("Too many are signing in now; try again in a second."),
-        error => Problem::internal(&error),
-    })?;
+    let is_right =
+        passwords.verify(&credentials.password, hash.as_ref()).await.map_err(|error| match error {
+            PasswordError::Busy => {
+                Problem::unavailable("Too many are signing in now; try again in a second.")
+            }
+            error => Problem::internal(&error),
+        })?;
     Ok(account.filter(|_| is_right))
 }
 

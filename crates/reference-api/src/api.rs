@@ -10,9 +10,11 @@ use std::{
 use axum::{Router, ServiceExt, extract::Request};
 use bartizan::{
     Answers, BartizanLayer, BartizanService, Engine, Layer as _, OsClock, Store,
-    jwt::{CaFault, FetchDocument, HttpsFetch, IssuerFault, KeyRing, KeyRingError, Refreshing, WithTokenKeys},
+    jwt::{
+        CaFault, FetchDocument, HttpsFetch, IssuerFault, KeyRing, KeyRingError, Refreshing, WithTokenKeys,
+    },
 };
-use bartizan_core::{Clock as _, keys::Keys, policy::Policy};
+use bartizan_core::{Clock as _, Deployment, keys::Keys, policy::Policy};
 use bartizan_sinks::password::Passwords;
 use bartizan_store::StoreError;
 use secrecy::SecretString;
@@ -126,8 +128,7 @@ impl ReferenceApi {
         if !engine.has_sessions() {
             return Err(PolicyFault::Lacks("session").into());
         }
-        let facts =
-            Facts { issuer: jwt.issuer.as_str().into(), audience: jwt.audience.as_str().into() };
+        let facts = Facts { issuer: jwt.issuer.as_str().into(), audience: jwt.audience.as_str().into() };
 
         let password = store_password(&policy, &source, is_development)?;
         let store = state::open(settings, &policy, password).await?;
@@ -200,6 +201,16 @@ impl ReferenceApi {
         self.0.source.profile()
     }
 
+    /// Its policy.
+    pub(crate) fn policy(&self) -> Result<Policy, PolicyFault> {
+        self.0.source.read()
+    }
+
+    /// Where its policy is used.
+    pub(crate) fn deployment(&self) -> Deployment {
+        self.0.source.deployment(&self.0.keys)
+    }
+
     /// The application's tables.
     pub(crate) fn database(&self) -> &Database {
         &self.0.database
@@ -255,11 +266,7 @@ fn make_folder(path: &Path) -> Result<PathBuf, OpenError> {
 
 /// Says where the engine's state is, where the policy says nothing; and where the master key is that is made where the
 /// policy names none.
-fn place_state(
-    source: &mut PolicySource,
-    settings: &Settings,
-    folder: &Path,
-) -> Result<PathBuf, OpenError> {
+fn place_state(source: &mut PolicySource, settings: &Settings, folder: &Path) -> Result<PathBuf, OpenError> {
     let url = |text: &str| toml_string(text);
     let written = source.read()?.store;
     let named = written.as_ref().and_then(|store| store.url.clone());
@@ -273,7 +280,9 @@ fn place_state(
     let place = place.or_else(|| written.as_ref()?.url.clone());
     let key_file = match &place {
         None => folder.join("state.db.key"),
-        Some(url) => url.path().map_or_else(|| folder.join("master.key"), |path| format!("{path}.key").into()),
+        Some(url) => {
+            url.path().map_or_else(|| folder.join("master.key"), |path| format!("{path}.key").into())
+        }
     };
     let is_shared = place.is_some_and(|url| url.path().is_none() && url.as_str() != "memory:");
     if is_shared && written.is_none_or(|store| store.master_key.is_none()) {

@@ -18,20 +18,21 @@ mod tokens;
 
 use std::{
     convert::Infallible,
-    fmt,
+    fmt, io,
+    net::SocketAddr,
     pin::Pin,
     sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
     task::{Context, Poll},
 };
 
 use arc_swap::ArcSwap;
-use axum::{Router, extract::Request, response::Response};
+use axum::{Router, ServiceExt, extract::Request, response::Response};
 use bartizan::{
-    Answers, AxumBodies, BartizanLayer, BartizanService, Deployment, Engine, Layer as _, PolicyError,
-    jwt::KeyRing,
+    AxumBodies, BartizanService, Deployment, Engine, Layer as _, PolicyError,
     policy::{CredentialKind, Directives, Mode, Policy, RateLimitChoice, RequireConfig, RouteConfig},
 };
 use thiserror::Error;
+use tokio::{net::TcpListener, sync::watch};
 use tower_service::Service;
 
 pub use self::careless::Holdings;
@@ -40,36 +41,27 @@ use self::{
     runs::Runs,
     switches::{Off, Switch},
 };
+use crate::{PolicyFault, ReferenceApi};
 
-/// Where the two sites are: origins such as `http://localhost:8080`.
+/// Where the sites are, as origins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Addresses {
-    /// The API and the lab.
+    /// The API and the lab: `http://localhost:8080`.
     pub api: String,
-    /// The attacker's site. For a browser to take it for another *site*, its host must be another: `127.0.0.1` where the
-    /// API is `localhost`.
+    /// The attacker's site: `http://127.0.0.1:8081`. By its host a browser takes it for another *site*.
     pub attacker: String,
+    /// The same by the API's host: `http://localhost:8081`, another origin of the same site.
+    pub neighbour: String,
 }
 
-/// What the lab goes around.
-pub struct Parts {
-    /// The API's routes, without a layer.
-    pub router: Router,
-    /// The policy, with `origin.public` as in [`Addresses`].
-    pub policy: Policy,
-    /// Where it is used.
-    pub deployment: Deployment,
-    /// Who answers the engine.
-    pub answers: Arc<dyn Answers>,
-    /// The keys that the API's tokens are signed with.
-    pub ring: KeyRing,
-    /// Where the two sites are.
-    pub addresses: Addresses,
-}
-
-impl fmt::Debug for Parts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Parts").field("addresses", &self.addresses).finish_non_exhaustive()
+impl Addresses {
+    /// Those of two ports of this machine.
+    pub fn of_ports(api: u16, attacker: u16) -> Self {
+        Self {
+            api: format!("http://localhost:{api}"),
+            attacker: format!("http://127.0.0.1:{attacker}"),
+            neighbour: format!("http://localhost:{attacker}"),
+        }
     }
 }
 
@@ -77,52 +69,80 @@ impl fmt::Debug for Parts {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum LabError {
+    /// The policy cannot be read again.
+    #[error(transparent)]
+    Policy(#[from] PolicyFault),
     /// The policy with the lab's routes makes no engine.
-    #[error("the policy does not take the lab: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Policy(Vec<PolicyError>),
+    #[error("the policy does not take the lab's routes: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Engine(Vec<PolicyError>),
 }
 
-/// The API with the lab: a service for [`axum::serve`](https://docs.rs/axum/0.8/axum/fn.serve.html), and the attacker's
-/// site.
+/// An API with the lab around it, and the attacker's site.
 #[derive(Clone)]
 pub struct Lab {
     live: Arc<Live>,
-    runs: Runs,
+    state: Arc<State>,
 }
 
 impl Lab {
-    /// Puts the lab around an API.
+    /// Puts the lab around an API, whose policy has [`Addresses::api`] for its public origin.
     ///
     /// # Errors
     ///
-    /// Where the policy cannot be built with the lab's routes.
-    ///
-    /// # Panics
-    ///
-    /// Where the API has a route at `/` or under `/lab`.
-    pub fn new(parts: Parts) -> Result<Self, LabError> {
-        let Parts { router, policy, deployment, answers, ring, addresses } = parts;
-        let policy = with_routes(policy, &addresses);
+    /// Where the policy makes no engine with the lab's routes.
+    pub fn around(api: &ReferenceApi, addresses: Addresses) -> Result<Self, LabError> {
+        let policy = with_routes(api.policy()?, &addresses);
         let state = Arc::new(State {
+            tokens: tokens::Tokens::of(api),
+            api: api.clone(),
             addresses,
             bank: Bank::default(),
             runs: Runs::default(),
-            tokens: tokens::Tokens::new(ring, &policy),
             live: OnceLock::new(),
         });
-        let runs = state.runs.clone();
-        let router = router.merge(page::routes(&state)).with_state(());
-        let base = Base { router, policy, deployment, answers };
+        let router = api.router().merge(page::routes(&state)).with_state(());
+        let base = Base { api: api.clone(), router, policy, deployment: api.deployment() };
         let current = ArcSwap::from_pointee(base.service(Off::default())?);
         let live = Arc::new(Live { base, off: Mutex::default(), current });
         // The router holds the state: with more than a weak reference neither would ever go.
         let _ = state.live.set(Arc::downgrade(&live));
-        Ok(Self { live, runs })
+        Ok(Self { live, state })
     }
 
-    /// The attacker's site.
-    pub fn attacker(addresses: &Addresses) -> Router {
-        attacker::router(addresses)
+    /// Serves both sites until `stop` is done, and then what is under way.
+    pub async fn serve(
+        self,
+        api: TcpListener,
+        attacker: TcpListener,
+        stop: impl Future<Output = ()> + Send,
+    ) -> io::Result<()> {
+        let (stopping, stopped) = watch::channel(false);
+        let until = |mut stopped: watch::Receiver<bool>| async move {
+            // An error is the sender's end, and so the end of this function.
+            let _ = stopped.wait_for(|stopped| *stopped).await;
+        };
+        let attackers_site = attacker::router(&self.state.addresses);
+        let make = ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(self);
+        let both = async {
+            tokio::try_join!(
+                axum::serve(api, make).with_graceful_shutdown(until(stopped.clone())).into_future(),
+                axum::serve(attacker, attackers_site)
+                    .with_graceful_shutdown(until(stopped.clone()))
+                    .into_future(),
+            )
+        };
+        tokio::pin!(both);
+        tokio::select! {
+            ended = &mut both => return ended.map(drop),
+            () = stop => {}
+        }
+        let _ = stopping.send(true);
+        both.await.map(drop)
+    }
+
+    /// What the careless application under attack holds.
+    pub fn holdings(&self) -> Holdings {
+        self.state.bank.holdings()
     }
 }
 
@@ -150,7 +170,7 @@ impl Service<Request> for Lab {
                 let Ok(response) = service.call(request).await;
                 response
             };
-            Ok(lab.runs.record(request, answer).await)
+            Ok(lab.state.runs.record(request, answer).await)
         })
     }
 }
@@ -183,22 +203,23 @@ impl Live {
 }
 
 struct Base {
+    api: ReferenceApi,
     router: Router,
     policy: Policy,
     deployment: Deployment,
-    answers: Arc<dyn Answers>,
 }
 
 impl Base {
     fn service(&self, off: Off) -> Result<Layered, LabError> {
         let engine =
-            Engine::build(&off.lay_over(&self.policy), &self.deployment).map_err(LabError::Policy)?;
-        Ok(BartizanLayer::new(engine).store(Arc::clone(&self.answers)).layer(self.router.clone()))
+            Engine::build(&off.lay_over(&self.policy), &self.deployment).map_err(LabError::Engine)?;
+        Ok(self.api.layer(engine).layer(self.router.clone()))
     }
 }
 
 /// What the lab's handlers share.
 struct State {
+    api: ReferenceApi,
     addresses: Addresses,
     bank: Bank,
     runs: Runs,
@@ -225,7 +246,11 @@ fn with_routes(mut policy: Policy, addresses: &Addresses) -> Policy {
         ..RouteConfig::default()
     };
     let own = |word: &str| vec![word.to_owned()];
-    let frames = vec![addresses.attacker.clone(), format!("{}/lab/careless/", addresses.api)];
+    let frames = vec![
+        addresses.attacker.clone(),
+        addresses.neighbour.clone(),
+        format!("{}/lab/careless/", addresses.api),
+    ];
     let page = RouteConfig {
         csp: Some(Directives::from([
             ("script-src".into(), own("'self'")),

@@ -11,7 +11,7 @@ use axum::{
     response::{Html, IntoResponse, Redirect, Response},
     routing::{get, post},
 };
-use bartizan::{SessionError, Sessions};
+use bartizan::{Sessions, jwt::KeyRingError};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -21,6 +21,7 @@ use super::{
     rules::{self, RulePage},
     switches::Off,
 };
+use crate::problem::{Problem, Refused};
 
 /// The demo account that the lab signs in.
 const VICTIM: &str = "alice";
@@ -51,7 +52,6 @@ pub(super) fn routes(state: &Arc<State>) -> Router {
         .route("/switches/{name}", post(switch))
         .route("/restore", post(restore))
         .route("/sign-in", post(sign_in))
-        .route("/token", post(token))
         .route("/expired-token", post(expired_token))
         .route_layer(middleware::from_fn(own_page_only));
     let lab = Router::new()
@@ -174,20 +174,22 @@ fn change(state: &State, change: impl FnOnce(&mut Off)) -> Response {
     }
 }
 
-async fn sign_in(sessions: Sessions) -> Result<StatusCode, SessionError> {
-    sessions.login(VICTIM, [""; 0]).await?;
+async fn sign_in(Shared(state): Shared<Arc<State>>, sessions: Sessions) -> Result<StatusCode, Refused> {
+    let victim = state.api.database().account(VICTIM).await?.ok_or_else(no_victim)?;
+    sessions.login(&victim.id.to_string(), victim.scopes).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn token(Shared(state): Shared<Arc<State>>) -> Response {
-    issued(state.tokens.good(VICTIM))
+async fn expired_token(Shared(state): Shared<Arc<State>>) -> Result<Response, Problem> {
+    let victim = state.api.database().account(VICTIM).await?.ok_or_else(no_victim)?;
+    Ok(issued(state.tokens.expired(&victim.id.to_string())))
 }
 
-async fn expired_token(Shared(state): Shared<Arc<State>>) -> Response {
-    issued(state.tokens.expired(VICTIM))
+fn no_victim() -> Problem {
+    Problem::not_found("The demo account has gone; begin with a new folder.")
 }
 
-fn issued(token: Result<String, bartizan::jwt::KeyRingError>) -> Response {
+fn issued(token: Result<String, KeyRingError>) -> Response {
     match token {
         Ok(token) => Json(json!({ "token": token })).into_response(),
         Err(error) => {
