@@ -38,9 +38,7 @@ impl Fields {
     /// Of a JSON object. Anything else has no fields.
     pub(crate) fn of_json(value: Value) -> Result<Self, Problem> {
         match value {
-            Value::Object(object) => {
-                Ok(Self { values: object.into_iter().collect(), ..Self::default() })
-            }
+            Value::Object(object) => Ok(Self { values: object.into_iter().collect(), ..Self::default() }),
             _ => Err(Problem::malformed("The body has to be a JSON object.")),
         }
     }
@@ -77,6 +75,11 @@ impl Fields {
         message: impl Into<Cow<'static, str>>,
     ) {
         self.errors.push(FieldError { field: field.into(), message: message.into() });
+    }
+
+    /// Takes a field away that others have read.
+    pub(crate) fn ignore(&mut self, name: &str) {
+        self.values.remove(name);
     }
 
     /// Whether there is such a field.
@@ -209,7 +212,9 @@ impl Fields {
         };
         match scopes {
             Some(scopes) if scopes.len() <= 20 && scopes.iter().all(is_scope) => Some(Some(scopes)),
-            _ => self.refuse(name, "has to be a list of at most 20 scopes, or scopes with spaces between them"),
+            _ => {
+                self.refuse(name, "has to be a list of at most 20 scopes, or scopes with spaces between them")
+            }
         }
     }
 

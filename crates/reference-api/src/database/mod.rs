@@ -69,7 +69,9 @@ pub(crate) enum Database {
 #[derive(Debug, Error)]
 pub enum DatabaseError {
     /// Its URL is none.
-    #[error("the database's URL is none: write postgres://user:password@host:port/database, with `/`, `?`, `#` and `@` in a password as %2F, %3F, %23 and %40")]
+    #[error(
+        "the database's URL is none: write postgres://user:password@host:port/database, with `/`, `?`, `#` and `@` in a password as %2F, %3F, %23 and %40"
+    )]
     Url,
     /// The database or its driver.
     #[error("the database: {0}")]
