@@ -143,7 +143,7 @@ pub(crate) async fn create(
         expires: wanted.days.map(|days| now.after(DAY * u32::try_from(days).unwrap_or(u32::MAX))),
     };
     let by = Grantor::Subject { subject: session.subject(), scopes: &scopes };
-    let issued = maker(&api)?.issue(new, by, now, &mut OsEntropy).map_err(not_issued)?;
+    let issued = maker(&api)?.issue(new, by, now, &mut OsEntropy).map_err(|error| not_issued(&error))?;
     if !api.store().create_api_key(issued.record.clone()).await.map_err(away)? {
         return Err(Problem::unavailable("The key was not kept; try again."));
     }
@@ -248,8 +248,8 @@ fn not_one(error: &NotOne) -> Problem {
     Problem::new(StatusCode::CONFLICT, "api-key.not-one", title)
 }
 
-fn not_issued(error: NotIssued) -> Problem {
-    let field = match &error {
+fn not_issued(error: &NotIssued) -> Problem {
+    let field = match error {
         NotIssued::Scope(_) | NotIssued::Scopes | NotIssued::WiderScope(_) => "scopes",
         NotIssued::Ended => "expires_in_days",
         _ => "name",
@@ -259,7 +259,7 @@ fn not_issued(error: NotIssued) -> Problem {
 
 fn not_rotated(error: NotRotated) -> Problem {
     match error {
-        NotRotated::NotIssued(error) => not_issued(error),
+        NotRotated::NotIssued(error) => not_issued(&error),
         error => Problem::new(StatusCode::CONFLICT, "api-key.over", error.to_string()),
     }
 }
