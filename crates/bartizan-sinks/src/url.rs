@@ -1,0 +1,1 @@
+//! Requests that an application sends to an address that it was told.
