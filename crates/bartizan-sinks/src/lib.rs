@@ -12,5 +12,7 @@ mod host;
 pub mod password;
 #[cfg(feature = "path")]
 pub mod path;
+#[cfg(feature = "sql")]
+pub mod sql;
 #[cfg(feature = "url")]
 pub mod url;

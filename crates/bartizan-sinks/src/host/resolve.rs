@@ -27,7 +27,8 @@ use std::{future::Future, io, net::IpAddr, time::Duration};
 /// # }
 /// ```
 pub trait Resolve: Send + Sync {
-    /// All addresses of a name, which is in lower case and has no dot at its end.
+    /// All addresses of a name, which is in lower case and has no dot at its end. None, or an error of the kind
+    /// `NotFound`, says that there is no such host.
     fn resolve(&self, name: &str) -> impl Future<Output = io::Result<Vec<IpAddr>>> + Send;
 }
 
@@ -221,6 +222,7 @@ async fn look_up<R: Resolve + ?Sized>(
     resolver: &R,
 ) -> Result<Vec<IpAddr>, ResolveError> {
     resolver.resolve(name.as_str()).await.map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => ResolveError::Unknown { host: host.clone() },
         io::ErrorKind::TimedOut => ResolveError::TimedOut { host: host.clone() },
         _ => ResolveError::Failed { host: host.clone(), source },
     })

@@ -1,1 +1,0 @@
-//! Requests that an application sends to an address that it was told.
