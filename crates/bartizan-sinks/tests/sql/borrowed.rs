@@ -4,5 +4,4 @@ fn main() {
     let name = std::env::args().next().unwrap_or_default();
     let query = String::from("SELECT * FROM notes WHERE name = '") + &name + "'";
     let _ = sqlx::query::<sqlx::Sqlite>(&query);
-    let _ = sqlx::query::<sqlx::Sqlite>(query.as_str());
 }
