@@ -1,1 +1,10 @@
 //! Typed sinks for untrusted input: where injection is defended, which is where it happens.
+//!
+//! A *sink* is where text becomes something else: a page, a path, a process, a request, a query. Each module has the
+//! one type that its sink takes, and only parsing makes it. Nothing here needs the rest of Bartizan; each is a cargo
+//! feature of its name, all on by default.
+
+#[cfg(feature = "password")]
+pub mod password;
+#[cfg(feature = "path")]
+pub mod path;
