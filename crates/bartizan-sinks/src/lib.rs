@@ -4,6 +4,8 @@
 //! one type that its sink takes, and only parsing makes it. Nothing here needs the rest of Bartizan; each is a cargo
 //! feature of its name, all on by default.
 
+#[cfg(feature = "html")]
+pub mod html;
 #[cfg(feature = "password")]
 pub mod password;
 #[cfg(feature = "path")]
