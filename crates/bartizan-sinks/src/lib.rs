@@ -8,6 +8,8 @@
 pub mod command;
 #[cfg(any(feature = "command", feature = "url"))]
 mod host;
+#[cfg(feature = "html")]
+pub mod html;
 #[cfg(feature = "password")]
 pub mod password;
 #[cfg(feature = "path")]

@@ -1,0 +1,72 @@
+//! Text: finding out that it has no markup, and writing it so that it has none.
+
+use std::borrow::Cow;
+
+use memchr::{memchr2, memchr3};
+
+/// What [`escape_into`] escapes: in the text of an element.
+pub(super) const TEXT: &[u8; 5] = b"&<>\r\0";
+/// In a value between double quotes. `<` and `>` too: what ends a script or a comment of the page must not stand there.
+pub(super) const ATTRIBUTE: &[u8; 6] = b"&<>\r\0\"";
+
+/// Text in which a parser would find no markup: without `<` and `&`, and without `>`, which is never written bare.
+///
+/// Borrowed, unless it has line ends of Windows or zero bytes, which no parser leaves as they are (HTML §13.2.3.5).
+pub(super) fn without_markup(input: &str) -> Option<Cow<'_, str>> {
+    if memchr3(b'<', b'&', b'>', input.as_bytes()).is_some() {
+        return None;
+    }
+    Some(match memchr2(b'\r', b'\0', input.as_bytes()) {
+        None => Cow::Borrowed(input),
+        Some(_) => Cow::Owned(normalized(input)),
+    })
+}
+
+/// With line ends of one kind and without zero bytes.
+fn normalized(input: &str) -> String {
+    input.replace("\r\n", "\n").replace('\r', "\n").replace('\0', "")
+}
+
+/// The input as text, tags and all, for what is too much to read. References that we write stay as they are, so that
+/// it is the same when it comes here again.
+pub(super) fn shown(input: &str) -> String {
+    let input = normalized(input);
+    let mut html = String::with_capacity(input.len() + input.len() / 8);
+    let mut rest = input.as_str();
+    while let Some(at) = memchr3(b'&', b'<', b'>', rest.as_bytes()) {
+        let (before, from) = rest.split_at(at);
+        html.push_str(before);
+        let reference = ["&amp;", "&lt;", "&gt;"].into_iter().find(|reference| from.starts_with(reference));
+        let (written, length) = match (reference, from.as_bytes().first()) {
+            (Some(reference), _) => (reference, reference.len()),
+            (None, Some(b'<')) => ("&lt;", 1),
+            (None, Some(b'>')) => ("&gt;", 1),
+            (None, _) => ("&amp;", 1),
+        };
+        html.push_str(written);
+        rest = from.get(length..).unwrap_or_default();
+    }
+    html.push_str(rest);
+    html
+}
+
+/// Adds a text so that it is text.
+pub(super) fn escape_into(html: &mut String, text: &str, special: &[u8]) {
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(|byte| special.contains(&byte)) {
+        let (before, from) = rest.split_at(at);
+        html.push_str(before);
+        html.push_str(match from.as_bytes().first() {
+            Some(b'&') => "&amp;",
+            Some(b'<') => "&lt;",
+            Some(b'>') => "&gt;",
+            Some(b'"') => "&quot;",
+            Some(b'\'') => "&#39;",
+            // From a reference (`&#13;`); written bare, it would be read as a newline.
+            Some(b'\r') => "\n",
+            _ => "",
+        });
+        rest = from.get(1..).unwrap_or_default();
+    }
+    html.push_str(rest);
+}

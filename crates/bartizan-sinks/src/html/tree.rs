@@ -1,0 +1,284 @@
+//! The tree that the HTML parser builds: nodes in one list, so that no depth of nesting is a depth of calls.
+
+use std::{
+    borrow::Cow,
+    cell::{Cell, RefCell},
+};
+
+use html5ever::{
+    Attribute, ExpandedName, LocalName, Namespace, QualName,
+    interface::{ElementFlags, NodeOrText, QuirksMode, TreeSink},
+    local_name, ns,
+    tendril::StrTendril,
+};
+
+use super::{Limits, OverLimit};
+
+/// A node's place in the list.
+pub(super) type Id = usize;
+
+/// The document, which is nobody's child.
+const DOCUMENT: Id = 0;
+/// What holds the contents of every `<template>`: no part of the document.
+const LIMBO: Id = 1;
+
+/// What the parser holds of a node. The name is in it, for the parser asks for it at every step.
+#[derive(Clone, Debug)]
+pub(super) struct Handle {
+    id: Id,
+    ns: Namespace,
+    name: LocalName,
+}
+
+/// What a node is.
+#[derive(Debug)]
+pub(super) enum Data {
+    /// The document, or a comment, which the parser is never told of.
+    Nothing,
+    Text(StrTendril),
+    Element {
+        name: LocalName,
+        html: bool,
+        attributes: Vec<Attribute>,
+    },
+}
+
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) data: Data,
+    parent: Option<Id>,
+    first_child: Option<Id>,
+    last_child: Option<Id>,
+    previous: Option<Id>,
+    next: Option<Id>,
+    depth: usize,
+}
+
+/// The tree, while the parser builds it.
+#[derive(Debug)]
+pub(super) struct Tree {
+    nodes: RefCell<Vec<Node>>,
+    limits: Limits,
+    over: Cell<Option<OverLimit>>,
+    templates: Cell<usize>,
+}
+
+impl Tree {
+    pub(super) fn new(limits: Limits) -> Self {
+        let nodes = vec![Node::new(Data::Nothing), Node::new(Data::Nothing)];
+        Self { nodes: RefCell::new(nodes), limits, over: Cell::new(None), templates: Cell::new(0) }
+    }
+
+    /// The element that a fragment is parsed in.
+    pub(super) fn context(&self) -> Handle {
+        let name = QualName::new(None, ns!(html), local_name!("div"));
+        self.create_element(name, Vec::new(), ElementFlags::default())
+    }
+
+    /// The limit that was passed, if one was.
+    pub(super) fn over(&self) -> Option<OverLimit> {
+        let most = self.limits.nodes;
+        let nodes = (self.nodes.borrow().len() > most).then_some(OverLimit::Nodes { most });
+        self.over.get().or(nodes)
+    }
+
+    /// The finished tree.
+    pub(super) fn into_nodes(self) -> Nodes {
+        Nodes(self.nodes.into_inner())
+    }
+
+    fn push(&self, data: Data, ns: Namespace, name: LocalName) -> Handle {
+        let mut nodes = self.nodes.borrow_mut();
+        nodes.push(Node::new(data));
+        Handle { id: nodes.len() - 1, ns, name }
+    }
+
+    fn nameless(id: Id) -> Handle {
+        Handle { id, ns: ns!(), name: local_name!("") }
+    }
+
+    /// Puts a child before `before`, or last.
+    fn insert(&self, parent: Id, before: Option<Id>, child: NodeOrText<Handle>) {
+        let mut nodes = self.nodes.borrow_mut();
+        let previous = match before {
+            Some(before) => nodes.get(before).and_then(|node| node.previous),
+            None => nodes.get(parent).and_then(|node| node.last_child),
+        };
+        let child = match child {
+            NodeOrText::AppendNode(handle) => {
+                detach(&mut nodes, handle.id);
+                handle.id
+            }
+            NodeOrText::AppendText(text) => {
+                if let Some(Node { data: Data::Text(before), .. }) = previous.and_then(|id| nodes.get_mut(id))
+                {
+                    before.push_tendril(&text);
+                    return;
+                }
+                nodes.push(Node::new(Data::Text(text)));
+                nodes.len() - 1
+            }
+        };
+        let depth = nodes.get(parent).map_or(0, |parent| parent.depth) + 1;
+        // The root of a fragment is one more.
+        if depth > self.limits.depth + 2 {
+            self.over.set(Some(OverLimit::Depth { most: self.limits.depth }));
+        }
+        attach(&mut nodes, parent, before, child, depth);
+    }
+}
+
+impl Node {
+    fn new(data: Data) -> Self {
+        Self { data, parent: None, first_child: None, last_child: None, previous: None, next: None, depth: 0 }
+    }
+}
+
+fn attach(nodes: &mut [Node], parent: Id, before: Option<Id>, child: Id, depth: usize) {
+    let previous = match before {
+        Some(before) => nodes.get_mut(before).and_then(|node| node.previous.replace(child)),
+        None => nodes.get_mut(parent).and_then(|node| node.last_child.replace(child)),
+    };
+    match previous {
+        Some(previous) => set(nodes, previous, |node| node.next = Some(child)),
+        None => set(nodes, parent, |node| node.first_child = Some(child)),
+    }
+    set(nodes, child, |node| {
+        (node.parent, node.previous, node.next, node.depth) = (Some(parent), previous, before, depth);
+    });
+}
+
+fn detach(nodes: &mut [Node], id: Id) {
+    let Some(node) = nodes.get_mut(id) else { return };
+    let (parent, previous, next) = (node.parent.take(), node.previous.take(), node.next.take());
+    let Some(parent) = parent else { return };
+    match previous {
+        Some(previous) => set(nodes, previous, |node| node.next = next),
+        None => set(nodes, parent, |node| node.first_child = next),
+    }
+    match next {
+        Some(next) => set(nodes, next, |node| node.previous = previous),
+        None => set(nodes, parent, |node| node.last_child = previous),
+    }
+}
+
+fn set(nodes: &mut [Node], id: Id, change: impl FnOnce(&mut Node)) {
+    if let Some(node) = nodes.get_mut(id) {
+        change(node);
+    }
+}
+
+impl TreeSink for Tree {
+    type Handle = Handle;
+    type Output = Self;
+    type ElemName<'a> = ExpandedName<'a>;
+
+    fn finish(self) -> Self {
+        self
+    }
+
+    fn parse_error(&self, _: Cow<'static, str>) {}
+
+    fn get_document(&self) -> Handle {
+        Self::nameless(DOCUMENT)
+    }
+
+    fn elem_name<'a>(&'a self, target: &'a Handle) -> ExpandedName<'a> {
+        ExpandedName { ns: &target.ns, local: &target.name }
+    }
+
+    fn create_element(&self, name: QualName, attributes: Vec<Attribute>, flags: ElementFlags) -> Handle {
+        if flags.template {
+            // What is in a template has no depth here, but the parser's work grows with it all the same.
+            self.templates.set(self.templates.get() + 1);
+            if self.templates.get() > self.limits.depth {
+                self.over.set(Some(OverLimit::Depth { most: self.limits.depth }));
+            }
+        }
+        let html = name.ns == ns!(html);
+        self.push(Data::Element { name: name.local.clone(), html, attributes }, name.ns, name.local)
+    }
+
+    fn create_comment(&self, _: StrTendril) -> Handle {
+        self.push(Data::Nothing, ns!(), local_name!(""))
+    }
+
+    fn create_pi(&self, _: StrTendril, _: StrTendril) -> Handle {
+        self.push(Data::Nothing, ns!(), local_name!(""))
+    }
+
+    fn append(&self, parent: &Handle, child: NodeOrText<Handle>) {
+        self.insert(parent.id, None, child);
+    }
+
+    fn append_before_sibling(&self, sibling: &Handle, child: NodeOrText<Handle>) {
+        let parent = self.nodes.borrow().get(sibling.id).and_then(|node| node.parent);
+        if let Some(parent) = parent {
+            self.insert(parent, Some(sibling.id), child);
+        }
+    }
+
+    fn append_based_on_parent_node(&self, element: &Handle, previous: &Handle, child: NodeOrText<Handle>) {
+        let has_parent = self.nodes.borrow().get(element.id).is_some_and(|node| node.parent.is_some());
+        if has_parent {
+            self.append_before_sibling(element, child);
+        } else {
+            self.append(previous, child);
+        }
+    }
+
+    fn append_doctype_to_document(&self, _: StrTendril, _: StrTendril, _: StrTendril) {}
+
+    fn get_template_contents(&self, _: &Handle) -> Handle {
+        Self::nameless(LIMBO)
+    }
+
+    fn same_node(&self, x: &Handle, y: &Handle) -> bool {
+        x.id == y.id
+    }
+
+    fn set_quirks_mode(&self, _: QuirksMode) {}
+
+    fn add_attrs_if_missing(&self, _: &Handle, _: Vec<Attribute>) {
+        // Of `<html>` and `<body>`, which are never written.
+    }
+
+    fn remove_from_parent(&self, target: &Handle) {
+        detach(&mut self.nodes.borrow_mut(), target.id);
+    }
+
+    fn reparent_children(&self, node: &Handle, new_parent: &Handle) {
+        loop {
+            let first = self.nodes.borrow().get(node.id).and_then(|node| node.first_child);
+            let Some(id) = first else { return };
+            self.insert(new_parent.id, None, NodeOrText::AppendNode(Self::nameless(id)));
+        }
+    }
+}
+
+/// A finished tree.
+#[derive(Debug)]
+pub(super) struct Nodes(Vec<Node>);
+
+impl Nodes {
+    /// The root of the fragment, whose children are the fragment.
+    pub(super) fn root(&self) -> Id {
+        self.first_child(DOCUMENT).unwrap_or(DOCUMENT)
+    }
+
+    pub(super) fn data(&self, id: Id) -> Option<&Data> {
+        self.0.get(id).map(|node| &node.data)
+    }
+
+    pub(super) fn first_child(&self, id: Id) -> Option<Id> {
+        self.0.get(id)?.first_child
+    }
+
+    pub(super) fn next(&self, id: Id) -> Option<Id> {
+        self.0.get(id)?.next
+    }
+
+    pub(super) fn parent(&self, id: Id) -> Option<Id> {
+        self.0.get(id)?.parent
+    }
+}

@@ -1,0 +1,116 @@
+//! Who has an account: the people that a first start makes, and whoever a name and a password belong to.
+
+use bartizan::{OsEntropy, Session};
+use bartizan_core::{Entropy as _, Principal};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use secrecy::SecretString;
+use zeroize::Zeroizing;
+
+use crate::{
+    database::{Account, Database, DatabaseError, NewAccount},
+    passwords::{PasswordHash, Passwords},
+    problem::Problem,
+};
+
+/// How many random bytes a password has that is made here.
+const PASSWORD_BYTES: usize = 15;
+
+/// What an account begins with.
+const BALANCE: i64 = 1_000;
+
+/// The people of the first start: number, name, what they are called, and what they may do.
+const PEOPLE: [(i64, &str, &str, &str); 4] = [
+    (1, "alice", "Alice Anderson", "read write"),
+    (2, "bob", "Bob Baker", "read write"),
+    (3, "mallory", "Mallory Moore", "read write"),
+    (4, "admin", "The administrator", "read write admin"),
+];
+
+/// An account that was made at this start, with its password, which is kept nowhere else.
+#[derive(Clone, Debug)]
+pub struct NewPassword {
+    /// What it signs in by.
+    pub name: String,
+    /// Its password, to be shown once.
+    pub password: SecretString,
+}
+
+/// Makes the people of a first start; none where there is any account already.
+pub(crate) async fn seed(
+    database: &Database,
+    passwords: &Passwords,
+) -> Result<Vec<NewPassword>, DatabaseError> {
+    let mut made = Vec::new();
+    if database.has_accounts().await? {
+        return Ok(made);
+    }
+    for (id, name, display_name, scopes) in PEOPLE {
+        let password = fresh();
+        let Some(hash) = passwords.hash(&password).await else {
+            return Err(DatabaseError::Foreign("no password could be hashed"));
+        };
+        let new =
+            NewAccount { id, name, display_name, password: hash.as_str(), scopes, balance: BALANCE };
+        // Where another node was quicker, its password is the one.
+        if database.create_account(&new).await? {
+            made.push(NewPassword { name: name.to_owned(), password });
+        }
+    }
+    Ok(made)
+}
+
+fn fresh() -> SecretString {
+    let mut bytes = Zeroizing::new([0; PASSWORD_BYTES]);
+    OsEntropy.fill(bytes.as_mut());
+    URL_SAFE_NO_PAD.encode(*bytes).into()
+}
+
+/// A name and a password, as somebody claims to be whom they name.
+pub(crate) struct Credentials {
+    pub(crate) username: String,
+    pub(crate) password: SecretString,
+}
+
+/// Whose the name and the password are. An unknown name takes as long as a wrong password.
+pub(crate) async fn verify(
+    database: &Database,
+    passwords: &Passwords,
+    credentials: &Credentials,
+) -> Result<Option<Account>, DatabaseError> {
+    let account = database.account(&credentials.username).await?;
+    let hash = match &account {
+        Some(account) => Some(
+            PasswordHash::parse(&account.password)
+                .ok_or(DatabaseError::Foreign("a password's hash that is none"))?,
+        ),
+        None => None,
+    };
+    let is_right = passwords.verify(&credentials.password, hash.as_ref()).await;
+    Ok(account.filter(|_| is_right))
+}
+
+/// Whoever asks, by the number of their account.
+pub(crate) trait AccountOf {
+    /// The number. Subjects of ours are nothing else; one that is no number is of an issuer whose people have no account.
+    fn account(&self) -> Result<i64, Problem>;
+}
+
+impl AccountOf for Session {
+    fn account(&self) -> Result<i64, Problem> {
+        number(self.subject())
+    }
+}
+
+impl AccountOf for Principal {
+    fn account(&self) -> Result<i64, Problem> {
+        // The same subject of another issuer is somebody else.
+        if self.issuer.is_some() {
+            return Err(Problem::forbidden("Whoever asks has no account here."));
+        }
+        number(&self.subject)
+    }
+}
+
+fn number(subject: &str) -> Result<i64, Problem> {
+    subject.parse().map_err(|_| Problem::forbidden("Whoever asks has no account here."))
+}

@@ -1,0 +1,107 @@
+//! The statements about accounts.
+
+use serde::Serialize;
+
+use super::{Database, DatabaseError, on};
+
+/// An account, as it signs in.
+#[derive(Clone)]
+pub(crate) struct Account {
+    /// Its number, which names it for good.
+    pub(crate) id: i64,
+    /// What it signs in by.
+    pub(crate) name: String,
+    /// The hash of its password, as a PHC string.
+    pub(crate) password: String,
+    /// What it may do.
+    pub(crate) scopes: Vec<Box<str>>,
+}
+
+/// What others see of an account.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Profile {
+    /// Its number.
+    pub(crate) id: i64,
+    /// What it signs in by.
+    pub(crate) name: String,
+    /// What it is called.
+    pub(crate) display_name: String,
+}
+
+/// An account that is to be made.
+pub(crate) struct NewAccount<'a> {
+    pub(crate) id: i64,
+    pub(crate) name: &'a str,
+    pub(crate) display_name: &'a str,
+    pub(crate) password: &'a str,
+    pub(crate) scopes: &'a str,
+    pub(crate) balance: i64,
+}
+
+impl Database {
+    /// The account of this name.
+    pub(crate) async fn account(&self, name: &str) -> Result<Option<Account>, DatabaseError> {
+        const FIND: &str = "SELECT id, name, password, scopes FROM account WHERE name = $1";
+        let row: Option<(i64, String, String, String)> =
+            on!(self, pool => sqlx::query_as(FIND).bind(name.to_owned()).fetch_optional(pool).await?);
+        Ok(row.map(|(id, name, password, scopes)| Account {
+            id,
+            name,
+            password,
+            scopes: scopes.split_ascii_whitespace().map(Into::into).collect(),
+        }))
+    }
+
+    /// Makes an account. `false` where its number or name is taken.
+    pub(crate) async fn create_account(&self, new: &NewAccount<'_>) -> Result<bool, DatabaseError> {
+        const CREATE: &str = "INSERT INTO account (id, name, display_name, password, scopes, balance) \
+                              VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
+        let made = on!(self, pool => sqlx::query(CREATE)
+            .bind(new.id)
+            .bind(new.name.to_owned())
+            .bind(new.display_name.to_owned())
+            .bind(new.password.to_owned())
+            .bind(new.scopes.to_owned())
+            .bind(new.balance)
+            .execute(pool)
+            .await?
+            .rows_affected());
+        Ok(made == 1)
+    }
+
+    /// Whether there is any account.
+    pub(crate) async fn has_accounts(&self) -> Result<bool, DatabaseError> {
+        let row: Option<(i64,)> =
+            on!(self, pool => sqlx::query_as("SELECT id FROM account LIMIT 1").fetch_optional(pool).await?);
+        Ok(row.is_some())
+    }
+
+    /// What others see of the account with this number.
+    pub(crate) async fn profile(&self, id: i64) -> Result<Option<Profile>, DatabaseError> {
+        const FIND: &str = "SELECT id, name, display_name FROM account WHERE id = $1";
+        let row: Option<(i64, String, String)> =
+            on!(self, pool => sqlx::query_as(FIND).bind(id).fetch_optional(pool).await?);
+        Ok(row.map(profile))
+    }
+
+    /// The accounts of exactly this name.
+    pub(crate) async fn profiles_named(&self, name: &str) -> Result<Vec<Profile>, DatabaseError> {
+        const FIND: &str = "SELECT id, name, display_name FROM account WHERE name = $1 ORDER BY id";
+        let rows: Vec<(i64, String, String)> =
+            on!(self, pool => sqlx::query_as(FIND).bind(name.to_owned()).fetch_all(pool).await?);
+        Ok(rows.into_iter().map(profile).collect())
+    }
+
+    /// What an account has.
+    pub(crate) async fn balance(&self, id: i64) -> Result<Option<i64>, DatabaseError> {
+        let row: Option<(i64,)> = on!(self, pool => sqlx::query_as("SELECT balance FROM account WHERE id = $1")
+            .bind(id)
+            .fetch_optional(pool)
+            .await?);
+        Ok(row.map(|(balance,)| balance))
+    }
+}
+
+fn profile((id, name, display_name): (i64, String, String)) -> Profile {
+    Profile { id, name, display_name }
+}

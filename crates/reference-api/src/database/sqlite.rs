@@ -1,0 +1,53 @@
+//! The file in the data folder.
+
+use std::{fs::File, path::Path, time::Duration};
+
+use sqlx::{
+    ConnectOptions as _, Executor as _, SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use super::DatabaseError;
+
+const SCHEMA: &str = include_str!("sqlite.sql");
+
+/// How long a writer waits for the others, and a request for a connection.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Reads at the same time. Each has a thread.
+const CONNECTIONS: u32 = 6;
+
+/// Opens the file, or makes it for its owner alone.
+pub(super) async fn open(path: &Path) -> Result<SqlitePool, DatabaseError> {
+    make(path).map_err(sqlx::Error::Io)?;
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .busy_timeout(PATIENCE)
+        .journal_mode(SqliteJournalMode::Wal)
+        // What was acknowledged survives a power cut: each commit syncs the log.
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        // What people write and pay would be in the log.
+        .disable_statement_logging();
+    let pool = SqlitePoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .acquire_timeout(PATIENCE)
+        .test_before_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_with(options)
+        .await?;
+    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+    transaction.execute(SCHEMA).await?;
+    transaction.commit().await?;
+    Ok(pool)
+}
+
+fn make(path: &Path) -> std::io::Result<()> {
+    let mut options = File::options();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}

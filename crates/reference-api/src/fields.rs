@@ -1,0 +1,233 @@
+//! The fields of a request, read one by one, with all that is wrong with them told at once.
+//!
+//! A deserialiser stops at the first mistake, and takes what nobody asked for. This reads what is named, says of each
+//! field what it has to be, and refuses the rest: what a client believes that it has set is set, or the request fails.
+
+use std::{borrow::Cow, collections::BTreeMap, ops::RangeInclusive};
+
+use secrecy::SecretString;
+use serde_json::Value;
+
+use crate::problem::{FieldError, Problem};
+
+/// What a request is read into.
+pub(crate) trait FromFields: Sized {
+    /// Reads its fields; `None` where one of them is not right, of which `fields` has taken note.
+    fn read(fields: &mut Fields) -> Option<Self>;
+}
+
+/// The fields of a body, a form or a query.
+#[derive(Debug, Default)]
+pub(crate) struct Fields {
+    values: BTreeMap<String, Value>,
+    /// Numbers and the like stand in text: there is nothing else in a form.
+    is_text: bool,
+    errors: Vec<FieldError>,
+}
+
+/// Which characters a text may have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Text {
+    /// No control characters: a name.
+    Line,
+    /// Line breaks and tabs too: a comment.
+    Lines,
+}
+
+impl Fields {
+    /// Of a JSON object. Anything else has no fields.
+    pub(crate) fn of_json(value: Value) -> Result<Self, Problem> {
+        match value {
+            Value::Object(object) => {
+                Ok(Self { values: object.into_iter().collect(), ..Self::default() })
+            }
+            _ => Err(Problem::malformed("The body has to be a JSON object.")),
+        }
+    }
+
+    /// Of a form or a query, which are written the same way (WHATWG URL §5.1).
+    pub(crate) fn of_form(text: &[u8]) -> Self {
+        let mut fields = Self { is_text: true, ..Self::default() };
+        for (name, value) in form_urlencoded::parse(text) {
+            if fields.values.insert(name.clone().into_owned(), value.into_owned().into()).is_some() {
+                // Of two readers one takes the first, the other the last.
+                fields.wrong(name.into_owned(), "stands there more than once");
+            }
+        }
+        fields
+    }
+
+    /// Reads `T`, and refuses what it did not ask for.
+    pub(crate) fn into<T: FromFields>(mut self) -> Result<T, Problem> {
+        let read = T::read(&mut self);
+        for name in std::mem::take(&mut self.values).into_keys() {
+            let name: String = name.chars().filter(|char| !char.is_control()).take(64).collect();
+            self.wrong(name, "is no field of this request");
+        }
+        match read {
+            Some(read) if self.errors.is_empty() => Ok(read),
+            _ => Err(Problem::fields(self.errors)),
+        }
+    }
+
+    /// Notes what is wrong with a field.
+    pub(crate) fn wrong(
+        &mut self,
+        field: impl Into<Cow<'static, str>>,
+        message: impl Into<Cow<'static, str>>,
+    ) {
+        self.errors.push(FieldError { field: field.into(), message: message.into() });
+    }
+
+    /// Whether there is such a field.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.values.get(name).is_some_and(|value| !value.is_null())
+    }
+
+    /// A text of so many characters.
+    pub(crate) fn text(
+        &mut self,
+        name: &'static str,
+        kind: Text,
+        length: RangeInclusive<usize>,
+    ) -> Option<String> {
+        let text = match self.values.remove(name) {
+            Some(Value::String(text)) => text,
+            Some(Value::Null) | None => return self.refuse(name, "is missing"),
+            Some(_) => return self.refuse(name, "has to be a text"),
+        };
+        if !length.contains(&text.chars().count()) {
+            let (least, most) = length.into_inner();
+            return self.refuse(name, format!("has to have {least} to {most} characters"));
+        }
+        let is_allowed = |char: char| kind == Text::Lines && matches!(char, '\n' | '\r' | '\t');
+        if text.chars().any(|char| char.is_control() && !is_allowed(char)) {
+            return self.refuse(name, "has control characters, which it may not have");
+        }
+        Some(text)
+    }
+
+    /// The same where it may be left out.
+    pub(crate) fn optional_text(
+        &mut self,
+        name: &'static str,
+        kind: Text,
+        length: RangeInclusive<usize>,
+    ) -> Option<Option<String>> {
+        if self.is_left_out(name) { Some(None) } else { self.text(name, kind, length).map(Some) }
+    }
+
+    /// A secret text. Its characters are its owner's business.
+    pub(crate) fn secret(&mut self, name: &'static str, most: usize) -> Option<SecretString> {
+        match self.values.remove(name) {
+            Some(Value::String(text)) if (1..=most).contains(&text.len()) => Some(text.into()),
+            Some(Value::String(_)) => self.refuse(name, format!("has to have 1 to {most} bytes")),
+            Some(Value::Null) | None => self.refuse(name, "is missing"),
+            Some(_) => self.refuse(name, "has to be a text"),
+        }
+    }
+
+    /// A whole number.
+    pub(crate) fn integer(&mut self, name: &'static str, range: RangeInclusive<i64>) -> Option<i64> {
+        let number = match self.values.remove(name) {
+            Some(Value::Number(number)) => number.as_i64(),
+            Some(Value::String(text)) if self.is_text => text.parse().ok(),
+            Some(Value::Null) | None => return self.refuse(name, "is missing"),
+            Some(_) => None,
+        };
+        match number {
+            Some(number) if range.contains(&number) => Some(number),
+            _ => {
+                let (least, most) = range.into_inner();
+                self.refuse(name, format!("has to be a whole number from {least} to {most}"))
+            }
+        }
+    }
+
+    /// The same where it may be left out.
+    pub(crate) fn optional_integer(
+        &mut self,
+        name: &'static str,
+        range: RangeInclusive<i64>,
+    ) -> Option<Option<i64>> {
+        if self.is_left_out(name) { Some(None) } else { self.integer(name, range).map(Some) }
+    }
+
+    /// Yes or no.
+    pub(crate) fn flag(&mut self, name: &'static str) -> Option<bool> {
+        match self.values.remove(name) {
+            Some(Value::Bool(flag)) => Some(flag),
+            Some(Value::String(text)) if self.is_text && text == "true" => Some(true),
+            Some(Value::String(text)) if self.is_text && text == "false" => Some(false),
+            Some(Value::Null) | None => self.refuse(name, "is missing"),
+            Some(_) => self.refuse(name, "has to be true or false"),
+        }
+    }
+
+    /// One of these words.
+    pub(crate) fn choice<T: Copy>(&mut self, name: &'static str, choices: &[(&str, T)]) -> Option<T> {
+        let value = self.values.remove(name);
+        let chosen = match &value {
+            Some(Value::String(text)) => choices.iter().find(|(word, _)| word == text),
+            Some(Value::Null) | None => return self.refuse(name, "is missing"),
+            Some(_) => None,
+        };
+        match chosen {
+            Some((_, choice)) => Some(*choice),
+            None => {
+                let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+                self.refuse(name, format!("has to be one of: {}", words.join(", ")))
+            }
+        }
+    }
+
+    /// The same with a choice for whoever says nothing.
+    pub(crate) fn choice_or<T: Copy>(
+        &mut self,
+        name: &'static str,
+        choices: &[(&str, T)],
+        usual: T,
+    ) -> Option<T> {
+        if self.is_left_out(name) { Some(usual) } else { self.choice(name, choices) }
+    }
+
+    /// Scopes: a list, or words with spaces between them (RFC 6749 §3.3). `None` within, where it is left out.
+    pub(crate) fn scopes(&mut self, name: &'static str) -> Option<Option<Vec<Box<str>>>> {
+        if self.is_left_out(name) {
+            return Some(None);
+        }
+        let scopes = match self.values.remove(name) {
+            Some(Value::String(text)) => Some(text.split_ascii_whitespace().map(Into::into).collect()),
+            Some(Value::Array(list)) => {
+                list.iter().map(|scope| scope.as_str().map(Into::into)).collect::<Option<Vec<Box<str>>>>()
+            }
+            _ => None,
+        };
+        let is_scope = |scope: &Box<str>| {
+            (1..=64).contains(&scope.len())
+                && scope.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'))
+        };
+        match scopes {
+            Some(scopes) if scopes.len() <= 20 && scopes.iter().all(is_scope) => Some(Some(scopes)),
+            _ => self.refuse(name, "has to be a list of at most 20 scopes, or scopes with spaces between them"),
+        }
+    }
+
+    /// Whether a field is not there, also where it is null or, in a form, left empty.
+    fn is_left_out(&mut self, name: &str) -> bool {
+        let is_empty = match self.values.get(name) {
+            None | Some(Value::Null) => true,
+            Some(Value::String(text)) => self.is_text && text.is_empty(),
+            Some(_) => false,
+        };
+        if is_empty {
+            self.values.remove(name);
+        }
+        is_empty
+    }
+
+    fn refuse<T>(&mut self, field: &'static str, message: impl Into<Cow<'static, str>>) -> Option<T> {
+        self.wrong(field, message);
+        None
+    }
+}

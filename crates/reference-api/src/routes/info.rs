@@ -1,0 +1,26 @@
+//! `GET /info`: what this is, and never a secret.
+
+use axum::{Json, extract::State};
+use serde::Serialize;
+
+use crate::ReferenceApi;
+
+/// What this is.
+#[derive(Debug, Serialize)]
+pub(crate) struct Info {
+    /// Its name.
+    name: &'static str,
+    /// Its version.
+    version: &'static str,
+    /// The profile of its policy.
+    environment: String,
+}
+
+/// Tells it.
+pub(crate) async fn info(State(api): State<ReferenceApi>) -> Json<Info> {
+    Json(Info {
+        name: "reference-api",
+        version: env!("CARGO_PKG_VERSION"),
+        environment: api.profile().to_owned(),
+    })
+}

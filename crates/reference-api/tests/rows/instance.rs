@@ -1,0 +1,78 @@
+//! An instance on a free port, with a folder of its own.
+
+use std::collections::BTreeMap;
+
+use bartizan_peers::Postgres;
+use reference_api::{DatabaseSettings, Opened, ReferenceApi, Settings};
+use secrecy::ExposeSecret as _;
+use tempfile::TempDir;
+use tokio::{net::TcpListener, task::AbortHandle};
+
+use crate::client::Client;
+
+/// A running instance. It ends with its value.
+pub(crate) struct Instance {
+    pub(crate) api: ReferenceApi,
+    pub(crate) origin: String,
+    pub(crate) folder: TempDir,
+    passwords: BTreeMap<String, String>,
+    serving: AbortHandle,
+    _postgres: Option<Postgres>,
+}
+
+impl Instance {
+    /// In the demo profile, on SQLite.
+    pub(crate) async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// The same, with other settings.
+    pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let origin = format!("http://{address}");
+        let mut settings = Settings::new(folder.path().join("data")).origin(&origin);
+        settings.profile = Some("demo".into());
+        settings.listen = address;
+        change(&mut settings);
+        let Opened { api, accounts, .. } = ReferenceApi::open(&settings).await.unwrap();
+        let passwords = accounts
+            .into_iter()
+            .map(|account| (account.name, account.password.expose_secret().to_owned()))
+            .collect();
+        let served = api.clone();
+        let serving = tokio::spawn(async move { served.serve(listener).await }).abort_handle();
+        Self { api, origin, folder, passwords, serving, _postgres: None }
+    }
+
+    /// The password that an account got at the first start.
+    pub(crate) fn password(&self, name: &str) -> &str {
+        &self.passwords[name]
+    }
+
+    /// A client that nobody knows.
+    pub(crate) fn client(&self) -> Client {
+        Client::new(&self.origin)
+    }
+
+    /// A client that has signed in.
+    pub(crate) async fn signed_in(&self, name: &str) -> Client {
+        let client = self.client();
+        let body = serde_json::json!({ "username": name, "password": self.password(name) });
+        let response = client.post("/login", &body).await;
+        assert_eq!(response.status, 200, "{}", response.text());
+        client
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+/// What the settings of a test have in common with Postgres.
+pub(crate) fn on_postgres(postgres: &Postgres) -> DatabaseSettings {
+    DatabaseSettings::Postgres(postgres.url("postgres").into())
+}

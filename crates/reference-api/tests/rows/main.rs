@@ -1,0 +1,7 @@
+//! Every row of the API, by what its clients see on a socket.
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+mod client;
+mod instance;
+
+mod sign_in;

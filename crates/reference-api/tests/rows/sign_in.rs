@@ -1,0 +1,165 @@
+//! A1 to A3: a password becomes a session, which opens what is one's own, and nothing else.
+
+use http::Method;
+use serde_json::json;
+
+use crate::instance::Instance;
+
+const SESSION: &str = "__Host-session";
+
+#[tokio::test]
+async fn a_password_becomes_a_session_and_a_logout_ends_it() {
+    let instance = Instance::start().await;
+    let alice = instance.client();
+    assert_eq!(alice.get("/profile").await.denial(), "auth.required");
+
+    let body = json!({ "username": "alice", "password": instance.password("alice") });
+    let response = alice.post("/login", &body).await;
+    assert_eq!(response.status, 200, "{}", response.text());
+    assert_eq!(response.json(), json!({ "id": 1, "name": "alice", "scopes": ["read", "write"] }));
+    let cookie = response.headers_named("set-cookie")[0].to_owned();
+    assert!(cookie.starts_with("__Host-session=") && cookie.ends_with("; Path=/; Secure; HttpOnly; SameSite=Lax"));
+
+    let profile = alice.get("/profile").await;
+    let expected = json!({
+        "id": 1, "name": "alice", "display_name": "Alice Anderson", "balance": 1000, "scopes": ["read", "write"],
+    });
+    assert_eq!(profile.json(), expected);
+
+    let stolen = alice.cookie(SESSION).unwrap();
+    let response = alice.post("/logout", &json!({})).await;
+    assert_eq!((response.status, response.header("clear-site-data")), (204, "\"storage\""));
+    assert_eq!(alice.cookie(SESSION), None);
+    alice.plant(SESSION, &stolen);
+    assert_eq!(alice.get("/profile").await.denial(), "auth.invalid");
+}
+
+#[tokio::test]
+async fn a_form_signs_in_as_json_does_and_a_planted_session_is_worth_nothing_after_it() {
+    let instance = Instance::start().await;
+    let alice = instance.client();
+    let planted = "A".repeat(43);
+    alice.plant(SESSION, &planted);
+    let form = [("username", "alice"), ("password", instance.password("alice"))];
+    let response = alice.send(alice.request(Method::POST, "/login").form(&form)).await;
+    assert_eq!(response.status, 200, "{}", response.text());
+    let first = alice.cookie(SESSION).unwrap();
+    assert_ne!(first, planted);
+
+    // A login of somebody who has signed in gives a new id, and ends the old session.
+    alice.send(alice.request(Method::POST, "/login").form(&form)).await;
+    assert_ne!(alice.cookie(SESSION).unwrap(), first);
+    alice.plant(SESSION, &first);
+    assert_eq!(alice.get("/profile").await.denial(), "auth.invalid");
+}
+
+#[tokio::test]
+async fn a_login_that_is_not_right_says_what_is_wrong_with_it_and_no_more() {
+    let instance = Instance::start().await;
+    let client = instance.client();
+    let right = instance.password("alice");
+    let wrong = "{\"type\":\"urn:reference-api:problem:login.wrong\",\"title\":\"The name or the password is \
+                 wrong.\",\"status\":401,\"code\":\"login.wrong\"}";
+    for body in [
+        json!({ "username": "alice", "password": "guess" }),
+        json!({ "username": "nobody", "password": "guess" }),
+        json!({ "username": "alice' --", "password": right }),
+        json!({ "username": "Alice", "password": right }),
+    ] {
+        let response = client.post("/login", &body).await;
+        assert_eq!((response.status, response.text().as_str()), (401, wrong), "{body}");
+        assert_eq!(client.cookie(SESSION), None);
+    }
+
+    // All that is wrong with the fields at once.
+    let response = client.post("/login", &json!({ "username": 7, "pasword": "x" })).await;
+    assert_eq!((response.status, response.header("content-type")), (422, "application/problem+json"));
+    let errors = json!([
+        { "field": "username", "message": "has to be a text" },
+        { "field": "password", "message": "is missing" },
+        { "field": "pasword", "message": "is no field of this request" },
+    ]);
+    assert_eq!(response.json()["errors"], errors);
+
+    for (content_type, body, status, code) in [
+        ("application/json", "{\"username\": ", 400, "request.malformed"),
+        ("application/json", "[1]", 400, "request.malformed"),
+        ("application/json", "", 422, "request.fields"),
+        ("text/plain", "{\"username\":\"alice\",\"password\":\"guess\"}", 415, "request.media-type"),
+        ("application/x-www-form-urlencoded", "username=alice&username=bob&password=x", 422, "request.fields"),
+    ] {
+        let request = client.request(Method::POST, "/login").header("content-type", content_type);
+        let response = client.send(request.body(http_body_util::Full::from(body))).await;
+        assert_eq!((response.status, response.denial().as_str()), (status, code), "{content_type} {body}");
+    }
+    let long = "x".repeat(70_000);
+    let response = client.post("/login", &json!({ "username": "alice", "password": long })).await;
+    assert_eq!((response.status, response.denial().as_str()), (413, "body.too-large"));
+}
+
+#[tokio::test]
+async fn nobody_guesses_for_long() {
+    let instance = Instance::start().await;
+    let mallory = instance.client();
+    let guess = json!({ "username": "alice", "password": "guess" });
+    for _ in 0..5 {
+        assert_eq!(mallory.post("/login", &guess).await.status, 401);
+    }
+    let right = json!({ "username": "alice", "password": instance.password("alice") });
+    for body in [guess, right] {
+        let response = mallory.post("/login", &body).await;
+        assert_eq!((response.status, response.denial().as_str()), (429, "rate.limited"));
+        assert!(response.header("retry-after").parse::<u32>().unwrap() > 0);
+    }
+    // Others sign in.
+    instance.signed_in("bob").await;
+}
+
+#[tokio::test]
+async fn preferences_are_ones_own() {
+    let instance = Instance::start().await;
+    let preferences = json!({ "theme": "dark", "language": "pt-BR", "newsletter": true });
+    assert_eq!(instance.client().post("/prefs/1", &preferences).await.denial(), "auth.required");
+
+    let alice = instance.signed_in("alice").await;
+    let usual = json!({ "theme": "system", "language": "en", "newsletter": false });
+    assert_eq!(alice.get("/prefs/1").await.json(), usual);
+    let response = alice.post("/prefs/1", &preferences).await;
+    assert_eq!((response.status, response.json()), (200, preferences.clone()));
+    assert_eq!(alice.get("/prefs/1").await.json(), preferences);
+
+    // Somebody else's, and nobody's, are the same to whoever asks.
+    for user in [2, 4711] {
+        for response in
+            [alice.post(&format!("/prefs/{user}"), &preferences).await, alice.get(&format!("/prefs/{user}")).await]
+        {
+            assert_eq!((response.status, response.denial().as_str()), (403, "forbidden"), "{user}");
+        }
+    }
+    assert_eq!(instance.signed_in("bob").await.get("/prefs/2").await.json(), usual);
+
+    let response =
+        alice.post("/prefs/1", &json!({ "theme": "pink", "language": "<b>", "newsletter": 1, "admin": true })).await;
+    let errors = json!([
+        { "field": "theme", "message": "has to be one of: light, dark, system" },
+        { "field": "language", "message": "has to be a language tag such as `en` or `pt-BR`" },
+        { "field": "newsletter", "message": "has to be true or false" },
+        { "field": "admin", "message": "is no field of this request" },
+    ]);
+    assert_eq!((response.status, response.json()["errors"].clone()), (422, errors));
+    assert_eq!(alice.get("/prefs/one").await.status, 422);
+    assert_eq!(alice.get("/prefs/1").await.json(), preferences);
+}
+
+#[tokio::test]
+async fn what_this_is_everybody_may_know() {
+    let instance = Instance::start().await;
+    let response = instance.client().get("/info").await;
+    let expected = json!({ "name": "reference-api", "version": env!("CARGO_PKG_VERSION"), "environment": "demo" });
+    assert_eq!((response.status, response.json()), (200, expected));
+    // What no route names needs a session.
+    assert_eq!(instance.client().get("/nowhere").await.denial(), "auth.required");
+    let alice = instance.signed_in("alice").await;
+    assert_eq!(alice.get("/nowhere").await.denial(), "not-found");
+    assert_eq!(alice.delete("/profile").await.denial(), "method");
+}
