@@ -5,6 +5,7 @@ mod comments;
 mod files;
 mod info;
 mod login;
+mod ping;
 mod prefs;
 mod profile;
 mod token;
@@ -32,6 +33,7 @@ pub(crate) fn router() -> Router<ReferenceApi> {
         .route("/users/{id}", get(users::user))
         .route("/files", get(files::list).post(files::post))
         .route("/files/{name}", get(files::read).put(files::put).delete(files::remove))
+        .route("/ping", get(ping::ping))
         .route("/info", get(info::info))
         .route("/token", post(token::token))
         .route("/admin/signing-keys/rotate", post(token::rotate))
