@@ -8,7 +8,7 @@ use bartizan_benches::{
     serve_once,
     signed_in::{self, Ready},
 };
-use bartizan_benches_beside::tower_sessions;
+use bartizan_benches_beside::tower_sessions::tower_sessions;
 use gungraun::{Dhat, prelude::*};
 
 // From `Service::call` until the response is dropped.

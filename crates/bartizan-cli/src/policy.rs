@@ -78,9 +78,14 @@ impl Loaded {
     }
 }
 
-/// The public keys of the assertions, where there are sessions that they could tell of.
+/// Whether anybody can be verified whom the assertions could tell of.
+pub(crate) const fn has_credentials(policy: &Policy) -> bool {
+    policy.session.is_some() || policy.jwt.is_some() || policy.api_keys.is_some()
+}
+
+/// The public keys of the assertions, where there are any.
 fn public_keys(policy: &Policy, keys: Option<&Keys>) -> Vec<Box<str>> {
-    let keys = policy.session.as_ref().and(keys);
+    let keys = keys.filter(|_| has_credentials(policy));
     keys.map(|keys| assertion_keys(keys, OsClock.now())).unwrap_or_default()
 }
 

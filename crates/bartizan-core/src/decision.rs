@@ -238,10 +238,12 @@ pub struct Grant {
     pub(crate) verified: Option<Box<Verified>>,
 }
 
-/// Who asks, and the session that says so.
+/// Who asks, and the credential that says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Verified {
     pub(crate) principal: Principal,
+    /// From when on the credential is refused, as far as it says so itself. `None` is never.
+    pub(crate) ends: Option<Timestamp>,
     pub(crate) session: Option<SessionKey>,
     /// Of a token.
     pub(crate) claims: Option<Box<[u8]>>,

@@ -95,9 +95,9 @@ impl GatewayConfig {
         self
     }
 
-    /// Tells the upstream of every request of a session who it comes from, by a token in `Bartizan-Assertion` that is
-    /// signed with a key derived from `keys` and names `issuer`. Give the engine the public keys
-    /// ([`assertion_keys`](crate::assertion_keys)) by its deployment.
+    /// Tells the upstream of every request whose credential was verified who it comes from, by a token in
+    /// `Bartizan-Assertion` that is signed with a key derived from `keys` and names `issuer`. Give the engine the public
+    /// keys ([`assertion_keys`](crate::assertion_keys)) by its deployment.
     #[must_use]
     pub fn assertions(mut self, keys: Keys, issuer: &str) -> Self {
         self.assertions = Some((keys, issuer.into()));

@@ -5,6 +5,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use axum::{Router, ServiceExt, extract::Request};
@@ -24,6 +25,7 @@ use tokio::{net::TcpListener, runtime::Handle};
 use crate::{
     accounts::{self, NewPassword, SeedError},
     database::{Database, DatabaseError},
+    files::Files,
     master_key::{self, MasterKeyError},
     policy::{PolicyFault, PolicySource},
     routes,
@@ -48,7 +50,9 @@ struct Inner {
     ring: KeyRing,
     answers: Arc<dyn Answers>,
     passwords: Passwords,
-    folder: PathBuf,
+    files: Files,
+    ping: PathBuf,
+    ping_timeout: Duration,
     _refreshing: Refreshing,
     _pruning: Pruning,
 }
@@ -148,7 +152,9 @@ impl ReferenceApi {
             ring,
             answers: Arc::new(answers),
             passwords,
-            folder,
+            files: Files::below(&folder),
+            ping: settings.ping.clone(),
+            ping_timeout: settings.ping_timeout,
             _refreshing: refreshing,
             _pruning: Pruning::of(Arc::clone(&store)),
             store,
@@ -181,9 +187,18 @@ impl ReferenceApi {
 
     /// Serves until the listener fails.
     pub async fn serve(&self, listener: TcpListener) -> io::Result<()> {
+        self.serve_until(listener, std::future::pending()).await
+    }
+
+    /// Serves until `end`, and then what is under way.
+    pub async fn serve_until(
+        &self,
+        listener: TcpListener,
+        end: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<()> {
         let service = self.service();
         let make = ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(service);
-        axum::serve(listener, make).await
+        axum::serve(listener, make).with_graceful_shutdown(end).await
     }
 
     /// Lets the standby among the signing keys take over now, without any token refused.
@@ -241,9 +256,19 @@ impl ReferenceApi {
         &self.0.facts
     }
 
-    /// The data folder.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.0.folder
+    /// Where `ping` is.
+    pub(crate) fn ping_program(&self) -> &Path {
+        &self.0.ping
+    }
+
+    /// How long `ping` may run.
+    pub(crate) fn ping_timeout(&self) -> Duration {
+        self.0.ping_timeout
+    }
+
+    /// What people have uploaded.
+    pub(crate) fn files(&self) -> &Files {
+        &self.0.files
     }
 }
 

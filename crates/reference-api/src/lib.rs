@@ -27,8 +27,10 @@
 mod accounts;
 mod api;
 mod body;
+mod clock;
 mod database;
 mod fields;
+mod files;
 pub mod lab;
 mod master_key;
 mod policy;

@@ -24,6 +24,15 @@ pub(super) fn bench(name: &str) -> Command {
     cargo
 }
 
+/// The command for one of what ours is compared with. They have a workspace of their own: what they need is not in our lock
+/// file, and changes no feature of what is ours.
+pub(super) fn beside(name: &str) -> Command {
+    let mut cargo = run::cargo();
+    cargo.env("CARGO_TARGET_DIR", bartizan_peers::target_dir().join("beside"));
+    cargo.args(["bench", "--manifest-path", "benches/beside/Cargo.toml", "--bench", name]);
+    cargo
+}
+
 impl Counts {
     /// Runs a bench.
     pub(super) fn of(mut bench: Command) -> Result<Self, Failure> {

@@ -10,6 +10,7 @@ mod page;
 mod server;
 mod sessions;
 mod stores;
+mod tokens;
 
 use self::figure::Figure;
 use crate::{failure::Failure, run};
@@ -24,7 +25,8 @@ pub(crate) struct Arguments {
     /// Measure only this part.
     #[arg(long, value_enum)]
     only: Option<Part>,
-    /// How often gateway and nginx take turns for their CPU time, and the stores for their requests a second.
+    /// How often gateway and nginx take turns for their CPU time, and the stores for their requests a second; how often
+    /// tokens are issued, and keys rotated.
     #[arg(long, default_value_t = 15)]
     rounds: usize,
     /// Write the printed tables into docs/performance.md.
@@ -43,10 +45,12 @@ enum Part {
     Sessions,
     /// The stores: what they write, and what each costs beside memory.
     Stores,
+    /// Tokens and API keys, beside jsonwebtoken; how fast they are issued, and how soon a rotation is known.
+    Tokens,
 }
 
 impl Part {
-    const ALL: [Self; 4] = [Self::Layer, Self::Gateway, Self::Sessions, Self::Stores];
+    const ALL: [Self; 5] = [Self::Layer, Self::Gateway, Self::Sessions, Self::Stores, Self::Tokens];
 
     /// As the page's marks name it.
     const fn name(self) -> &'static str {
@@ -55,6 +59,7 @@ impl Part {
             Self::Gateway => "gateway",
             Self::Sessions => "sessions",
             Self::Stores => "stores",
+            Self::Tokens => "tokens",
         }
     }
 
@@ -64,6 +69,7 @@ impl Part {
             Self::Gateway => beside::nginx(rounds),
             Self::Sessions => sessions::sessions(),
             Self::Stores => stores::stores(rounds),
+            Self::Tokens => tokens::tokens(rounds),
         }
     }
 }

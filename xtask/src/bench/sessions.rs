@@ -11,16 +11,7 @@ use crate::{failure::Failure, run};
 /// Measures all of it.
 pub(super) fn sessions() -> Result<Vec<Figure>, Failure> {
     let counts = Counts::of(gungraun::bench("session"))?;
-    let mut beside = run::cargo();
-    // A workspace of its own: what it needs is not in our lock file, and changes no feature of what is ours.
-    beside.env("CARGO_TARGET_DIR", bartizan_peers::target_dir().join("beside")).args([
-        "bench",
-        "--manifest-path",
-        "benches/beside/Cargo.toml",
-        "--bench",
-        "tower_sessions",
-    ]);
-    let mut figures = figures(&counts, &Counts::of(beside)?)?;
+    let mut figures = figures(&counts, &Counts::of(gungraun::beside("tower_sessions"))?)?;
     let bytes = footprint(&run::read(&mut gungraun::bench("footprint"))?)?;
     figures.push(Figure::gate("idle session in the memory store: bytes", bytes, 0, 299.0));
     Ok(figures)

@@ -51,7 +51,14 @@ pub(super) fn stores(rounds: usize) -> Result<Vec<Figure>, Failure> {
     let postgres = Postgres::start().ok_or_else(|| missing("Postgres"))?;
     let redis = Redis::start().ok_or_else(|| missing("Redis"))?;
     let folder = tempfile::tempdir().map_err(Failure::io("a temporary folder"))?;
-    run::run(run::cargo().args(["build", "--release", "--package", "bartizan-benches-stores"]))?;
+    run::run(run::cargo().args([
+        "build",
+        "--release",
+        "--package",
+        "bartizan-benches-stores",
+        "--bin",
+        "bartizan-benches-stores",
+    ]))?;
     let mut command = Command::new(bartizan_peers::target_dir().join("release/bartizan-benches-stores"));
     command
         .arg(folder.path().join("sessions.sqlite"))

@@ -18,8 +18,14 @@ const ROOMS: &[&str] = &[
 ];
 
 /// Crates for tests and developers, which no room may need to run.
-const DEVELOPERS: &[&str] =
-    &["bartizan-corpus", "bartizan-peers", "bartizan-benches", "bartizan-benches-stores", "xtask"];
+const DEVELOPERS: &[&str] = &[
+    "bartizan-corpus",
+    "bartizan-peers",
+    "bartizan-benches",
+    "bartizan-benches-stores",
+    "bartizan-benches-tokens",
+    "xtask",
+];
 
 /// What the engine may depend on: each works without std when its default features are off.
 ///

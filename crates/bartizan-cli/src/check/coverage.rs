@@ -2,10 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use bartizan_core::{
-    Decision, DenialCode,
-    policy::{CredentialKind, RequireConfig},
-};
+use bartizan_core::{Decision, DenialCode, policy::RequireConfig};
 
 use crate::{
     failure::Failure,
@@ -117,18 +114,9 @@ fn requirement(require: &RequireConfig) -> String {
         RequireConfig::One(kind) => (std::slice::from_ref(kind), None),
         RequireConfig::Any { any, scope } => (&**any, scope.as_deref()),
     };
-    let kinds: Vec<&str> = kinds.iter().map(|kind| kind_name(*kind)).collect();
+    let kinds: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
     let scope = scope.map(|scope| format!(", with scope {scope}")).unwrap_or_default();
     terminal::printable(&format!("{}{scope}", kinds.join(" or ")))
-}
-
-const fn kind_name(kind: CredentialKind) -> &'static str {
-    match kind {
-        CredentialKind::Nothing => "nothing",
-        CredentialKind::Session => "session",
-        CredentialKind::Jwt => "jwt",
-        CredentialKind::ApiKey => "api-key",
-    }
 }
 
 fn table(text: &mut String, title: &str, rows: &[Row]) -> fmt::Result {

@@ -152,7 +152,7 @@ fn serve_with(
     } else if let Some(store) = store {
         config = config.store(Arc::clone(store.store()) as Arc<dyn Answers>);
     }
-    if loaded.document.policy.session.is_some() {
+    if policy::has_credentials(&loaded.document.policy) {
         config = config.assertions(keys, &loaded.issuer());
     }
     let bound = Gateway::bind(config)?;

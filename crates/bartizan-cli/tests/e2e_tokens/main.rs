@@ -150,7 +150,7 @@ fn good() -> (u16, String) {
     (200, String::new())
 }
 
-/// An application that answers everybody.
+/// An application that answers everybody, with what it was told of who asks.
 fn application() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -158,9 +158,14 @@ fn application() -> String {
         for stream in listener.incoming().map_while(Result::ok) {
             thread::spawn(move || {
                 let lines = BufReader::new(&stream).lines().map_while(Result::ok);
-                let _ = lines.take_while(|line| !line.is_empty()).count();
-                let _ =
-                    write!(&stream, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");
+                let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+                let said = head.iter().filter_map(|line| line.strip_prefix("bartizan-assertion: "));
+                let said = said.collect::<Vec<_>>().join(" ");
+                let _ = write!(
+                    &stream,
+                    "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{said}",
+                    said.len()
+                );
             });
         }
     });

@@ -11,9 +11,11 @@ use bartizan_core::{
     jwt::{Algorithm, Jwk, Token},
     key_ring::ImportUse,
 };
+use bartizan_gateway::assertion_keys;
 use bartizan_peers::{Gateway, HttpRequest, Postgres, Redis, until, until_async};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use crate::{Place, Service, alice, ask, good, told};
+use crate::{Place, Service, alice, ask, good, keys, told};
 
 /// A short life for sets of keys, so that a revocation goes round soon.
 const MORE: &str = "jwks_max_age = \"5s\"";
@@ -29,7 +31,7 @@ fn kid(token: &str) -> String {
     Token::parse(token.as_bytes()).unwrap().kid().unwrap().to_owned()
 }
 
-/// The names of the keys that a node publishes.
+/// The names of the keys that a node publishes: of the ring, and of what it tells the application.
 async fn published(node: &Gateway) -> Vec<String> {
     let response = HttpRequest::get(&node.url("/.well-known/jwks.json")).send().await;
     assert_eq!(response.header("content-type"), "application/jwk-set+json");
@@ -46,9 +48,15 @@ async fn a_rotation_reaches_all_nodes(place: &Place<'_>, name: &str, by_command:
     let ring = service.ring_of_an_hour_ago().await;
     let nodes = [service.node(), service.node()];
     let before = issue(&ring);
+    let of_assertions: Vec<String> = assertion_keys(&keys(), OsClock.now())
+        .iter()
+        .map(|key| Jwk::parse(key.as_bytes()).unwrap().kid.unwrap())
+        .map(String::from)
+        .collect();
     for node in &nodes {
         assert_eq!(told(node, &before).await, good(), "{}", node.log());
-        assert_eq!(published(node).await.len(), 2);
+        let published = published(node).await;
+        assert_eq!(published.iter().filter(|kid| !of_assertions.contains(kid)).count(), 2);
     }
     assert!(nodes[0].log().contains("keys at /.well-known/jwks.json"), "{}", nodes[0].log());
 
@@ -134,6 +142,30 @@ async fn two_gateways_over_a_postgres() {
 async fn two_gateways_over_a_redis() {
     let Some(redis) = Redis::start() else { return };
     a_rotation_reaches_all_nodes(&Place::Redis(&redis.url()), "Redis", false).await;
+}
+
+/// Whatever a client says of itself.
+#[tokio::test]
+async fn the_application_is_told_who_asks_by_each_node() {
+    let service = Service::new(&Place::Sqlite, MORE);
+    let ring = service.ring_of_an_hour_ago().await;
+    let token = ring.issue(&AccessToken { scopes: vec!["a".into()], ..alice() }, OsClock.now()).unwrap();
+    for node in [service.node(), service.node()] {
+        let request = HttpRequest::get(&node.url("/orders"));
+        let request = request.header("authorization", &format!("Bearer {}", token.token));
+        let said = request.header("bartizan-assertion", "forged").send().await.text();
+        let mut parts = said.split('.').map(|part| URL_SAFE_NO_PAD.decode(part).unwrap());
+        let mut part = || serde_json::from_slice::<serde_json::Value>(&parts.next().unwrap()).unwrap();
+        let (header, claims) = (part(), part());
+        assert_eq!(header["typ"], "bartizan-assertion+jwt", "{said}");
+        assert!(published(&node).await.contains(&header["kid"].as_str().unwrap().into()), "{header}");
+        let told = ["aud", "sub", "credential", "scope"].map(|name| &claims[name]);
+        assert_eq!(told, ["bartizan-upstream", "alice", "jwt", "a"]);
+        // It is none of a client's credentials.
+        let request = HttpRequest::get(&node.url("/orders"));
+        let answer = request.header("authorization", &format!("Bearer {said}")).send().await;
+        assert_eq!(answer.status, 401);
+    }
 }
 
 /// A node that cannot read its ring goes on until the ring is too old, and by itself when the store is back.

@@ -9,7 +9,7 @@ use crate::{
     error::Problems,
     headers::prepared::Prepared,
     limit::{LimitKey, Quota, RuleId, Taken},
-    policy::{CredentialKind, LimitConfig, LimitStore, Mode, RateLimitChoice, RateLimitConfig},
+    policy::{LimitConfig, LimitStore, Mode, RateLimitChoice, RateLimitConfig},
 };
 
 /// Whom a rule counts.
@@ -51,12 +51,7 @@ impl Rule {
     /// Asks to take one from the principal's bucket. The same name in a session and in a token need not be the same
     /// person, for tokens can have another issuer.
     pub(crate) fn take_principal(self, principal: &Principal, now: Timestamp) -> Query {
-        let kind: &[u8] = match principal.kind {
-            CredentialKind::Nothing => b"",
-            CredentialKind::Session => b"session",
-            CredentialKind::Jwt => b"jwt",
-            CredentialKind::ApiKey => b"api-key",
-        };
+        let kind = principal.kind.as_str().as_bytes();
         let subject = principal.subject.as_bytes();
         match &principal.issuer {
             // A name is of its issuer.
@@ -263,7 +258,7 @@ pub(crate) fn seconds(span: Duration) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{Duration as Written, RouteLimitConfig};
+    use crate::policy::{CredentialKind, Duration as Written, RouteLimitConfig};
     use alloc::vec::Vec;
 
     fn limit(limit: u32, seconds: u64, burst: Option<u32>) -> LimitConfig {

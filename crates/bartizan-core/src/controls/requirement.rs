@@ -60,7 +60,11 @@ impl Requirement {
         };
         for kind in kinds {
             if !configured.has(*kind) {
-                problems.error(at, None, PolicyErrorKind::CredentialNotConfigured(name(*kind), table(*kind)));
+                problems.error(
+                    at,
+                    None,
+                    PolicyErrorKind::CredentialNotConfigured(kind.as_str(), table(*kind)),
+                );
             }
         }
         if kinds.is_empty() || (kinds.len() > 1 && kinds.contains(&CredentialKind::Nothing)) {
@@ -187,19 +191,10 @@ pub(crate) fn is_ambient_scheme(authorization: &[u8]) -> bool {
         .any(|ambient| scheme.eq_ignore_ascii_case(ambient))
 }
 
-const fn name(kind: CredentialKind) -> &'static str {
-    match kind {
-        CredentialKind::Nothing => "nothing",
-        CredentialKind::Session => "session",
-        CredentialKind::Jwt => "jwt",
-        CredentialKind::ApiKey => "api-key",
-    }
-}
-
 const fn table(kind: CredentialKind) -> &'static str {
     match kind {
         CredentialKind::ApiKey => "api_keys",
-        _ => name(kind),
+        _ => kind.as_str(),
     }
 }
 

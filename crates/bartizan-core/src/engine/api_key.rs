@@ -8,7 +8,7 @@ use crate::{
     Answer, DenialCode, Deployment, Entropy, HeaderPair, PolicyErrorKind, Principal, Query, Reason,
     ResponseHeader, Trace, Verdict,
     api_key::{ApiKey, ApiKeyError, ApiKeyRecord, ApiKeys, MalformedKey, Peppers, Prefix, Replaced, UsedKey},
-    decision::Seldom,
+    decision::{Seldom, Verified},
     error::Problems,
     headers::http_date,
     policy::{CredentialKind, Policy},
@@ -65,7 +65,7 @@ where
 
     /// What the answer about a key comes to.
     #[inline(never)]
-    pub(super) fn verify_key(&mut self) -> Result<Principal, Stop> {
+    pub(super) fn verify_key(&mut self) -> Result<Verified, Stop> {
         let (engine, answer) = (self.engine, self.given.take());
         // The request has not changed since the question: it is the same key.
         let presented = self.presented().filter(|(kind, _)| *kind == CredentialKind::ApiKey);
@@ -97,7 +97,7 @@ where
     }
 
     /// Lets a key in. The use of one that was replaced is told, for it will be refused.
-    fn admit(&mut self, record: ApiKeyRecord) -> Principal {
+    fn admit(&mut self, record: ApiKeyRecord) -> Verified {
         let (id, replaced) = (record.id, record.replaced());
         self.context.seldom().api_key = Some(UsedKey { id, replaced });
         if let Some(Replaced { by, ends }) = replaced {
@@ -109,7 +109,9 @@ where
             let reason = Reason::with_value(DenialCode::ApiKeyExpired, value.as_bytes());
             self.context.seldom().reports.push(reason);
         }
-        Principal { subject: record.owner, issuer: None, kind: CredentialKind::ApiKey, scopes: record.scopes }
+        let kind = CredentialKind::ApiKey;
+        let principal = Principal { subject: record.owner, issuer: None, kind, scopes: record.scopes };
+        Verified { principal, ends: record.expires, session: None, claims: None }
     }
 }
 

@@ -62,22 +62,24 @@ where
         kind: CredentialKind,
         session: Option<SessionKey>,
     ) -> Result<Option<Query>, Stop> {
-        let principal = match kind {
+        let verified = match kind {
             CredentialKind::Jwt => return self.verify_token(),
             CredentialKind::ApiKey => Some(self.verify_key()?),
-            _ => self.verify_session()?,
+            _ => self.verify_session(session)?,
         };
-        let verified = |principal| Box::new(Verified { principal, session, claims: None });
-        self.verified = principal.map(verified);
+        self.verified = verified.map(Box::new);
         Ok(None)
     }
 
-    fn verify_session(&mut self) -> Result<Option<Principal>, Stop> {
+    fn verify_session(&mut self, session: Option<SessionKey>) -> Result<Option<Verified>, Stop> {
         let kind = CredentialKind::Session;
         let requires_nothing = self.engine.rules(self.context.route).requirement == Requirement::Nothing;
         match self.given.take() {
             Some(Answer::Session(record)) if record.is_alive(self.now) => {
-                Ok(Some(Principal { subject: record.subject, issuer: None, kind, scopes: record.scopes }))
+                let ends = Some(record.ends());
+                let principal =
+                    Principal { subject: record.subject, issuer: None, kind, scopes: record.scopes };
+                Ok(Some(Verified { principal, ends, session, claims: None }))
             }
             // An invalid cookie is ignored where none is needed.
             Some(Answer::Unknown | Answer::Session(_)) if requires_nothing => Ok(None),

@@ -5,7 +5,7 @@ use core::{net::IpAddr, time::Duration};
 
 use super::{Engine, handoff::Handoff};
 use crate::{
-    CookieEdit, Denial, Entropy, Grant, Principal, Reason, Scheme,
+    CookieEdit, Denial, Entropy, Grant, Principal, Reason, Scheme, Timestamp,
     api_key::UsedKey,
     cookie,
     facts::CSRF_TOKEN,
@@ -44,6 +44,12 @@ impl Grant {
     /// Who asks, if a credential was verified.
     pub fn principal(&self) -> Option<&Principal> {
         self.verified.as_ref().map(|verified| &verified.principal)
+    }
+
+    /// From when on the credential that was verified is refused: a session that has no further request, a token after its
+    /// leeway, an API key that expires. `None` for one that never is.
+    pub fn credential_ends(&self) -> Option<Timestamp> {
+        self.verified.as_ref()?.ends
     }
 
     /// The session of the request, where a session was its credential.

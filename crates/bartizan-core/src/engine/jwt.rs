@@ -239,7 +239,12 @@ where
             kind: CredentialKind::Jwt,
             scopes: token.scopes,
         };
-        self.verified = Some(Box::new(Verified { principal, session: None, claims: Some(token.claims) }));
+        self.verified = Some(Box::new(Verified {
+            principal,
+            ends: Some(token.expires.after(rules.leeway)),
+            session: None,
+            claims: Some(token.claims),
+        }));
         Ok(query)
     }
 

@@ -196,6 +196,18 @@ pub enum CredentialKind {
     ApiKey,
 }
 
+impl CredentialKind {
+    /// As a policy writes it: `api-key`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Session => "session",
+            Self::Jwt => "jwt",
+            Self::ApiKey => "api-key",
+        }
+    }
+}
+
 /// How a route defends against cross-site request forgery.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -97,17 +97,17 @@ impl Database {
 }
 
 impl DatabaseError {
-    /// Whether there is no room left: SQLITE_FULL, and `disk_full` of Postgres.
+    /// Whether there is no room left: `SQLITE_FULL`, and `disk_full` of Postgres.
     fn is_full(&self) -> bool {
         let Self::Sql(error) = self else { return false };
-        let code = error.as_database_error().and_then(|error| error.code());
+        let code = error.as_database_error().and_then(<dyn sqlx::error::DatabaseError>::code);
         matches!(code.as_deref(), Some("13" | "53100"))
     }
 
     /// Whether a rule of a table forbids it.
     fn is_check_violation(&self) -> bool {
         let Self::Sql(error) = self else { return false };
-        error.as_database_error().is_some_and(|error| error.is_check_violation())
+        error.as_database_error().is_some_and(<dyn sqlx::error::DatabaseError>::is_check_violation)
     }
 }
 
