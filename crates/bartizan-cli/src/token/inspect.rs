@@ -219,7 +219,7 @@ fn by_ring(deployment: &Deployment, text: &str, now: Timestamp) -> Result<Judged
     if let Ok(verified) = &judged.verdict {
         let jti = verified.jti.as_deref().map(TokenDigest::of_jti);
         let store = deployment.store.store();
-        let asked = store.is_revoked(jti, verified.subject.clone(), verified.issued, now);
+        let asked = store.is_revoked(jti, verified.signer, verified.subject.clone(), verified.issued, now);
         if deployment.wait_for(asked).map_err(keys::KeysError::from)? {
             judged.verdict = Err(TokenError::Revoked);
         }
