@@ -114,11 +114,14 @@ pub enum Query {
         /// The time.
         now: Timestamp,
     },
-    /// Was this token of ours revoked, or all that its subject had until it was issued? It is genuine, and its time is
-    /// not over. Answered by [`Answer::Revoked`].
+    /// Was this token of ours revoked, or all that its key signed, or all that its subject had until it was issued? It is
+    /// genuine, and its time is not over. Answered by [`Answer::Revoked`].
     Revocation {
         /// Which token, where it has a name ([`TokenDigest::of_jti`]).
         jti: Option<TokenDigest>,
+        /// Which key signed it ([`TokenDigest::of_kid`]), where whoever gave the key
+        /// [said so](VerifyingKey::revocable_as).
+        key: Option<TokenDigest>,
         /// Whose it is.
         subject: Box<str>,
         /// When it was issued. One that does not say it is older than any revocation of its subject's.
@@ -176,7 +179,7 @@ pub enum Query {
     },
 }
 
-/// What a store knows a token by: a SHA-256 of a one-time token, or of a token's `jti`.
+/// What a store knows a token by: a SHA-256 of a one-time token, or of a token's `jti`; or all tokens of a key, by its `kid`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TokenDigest(pub [u8; 32]);
 
@@ -184,6 +187,12 @@ impl TokenDigest {
     /// Of a token by its `jti` (RFC 7519 §4.1.7).
     pub fn of_jti(jti: &str) -> Self {
         Self(Sha256::digest(jti.as_bytes()).into())
+    }
+
+    /// Of all tokens that the key of this name signed (RFC 7515 §4.1.4). It is that of no `jti`, whatever the names are.
+    pub fn of_kid(kid: &str) -> Self {
+        // No text begins with this byte.
+        Self(Sha256::new().chain_update([0xff]).chain_update(kid.as_bytes()).finalize().into())
     }
 }
 

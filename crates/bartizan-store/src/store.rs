@@ -83,11 +83,11 @@ pub trait Store: Answers {
         body: Box<[u8]>,
     ) -> BoxFuture<'_, Result<bool, StoreError>>;
 
-    /// Revokes one token, by the digest of its `jti`; remembered until `until`, when the token is refused for its age. A
-    /// second time moves `until` forward only.
+    /// Revokes one token, by the digest of its `jti`, or all that one key signed, by the digest of its `kid`; remembered
+    /// until `until`, when the last of them is refused for its age. A second time moves `until` forward only.
     fn revoke_token(
         &self,
-        jti: TokenDigest,
+        digest: TokenDigest,
         until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<(), StoreError>>;
@@ -102,11 +102,12 @@ pub trait Store: Answers {
         now: Timestamp,
     ) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// Whether a token is revoked, by its `jti` or with its subject. One that does not say when it was issued counts as
-    /// older than any other.
+    /// Whether a token is revoked, by its `jti`, with its key or with its subject. One that does not say when it was
+    /// issued counts as older than any other.
     fn is_revoked(
         &self,
         jti: Option<TokenDigest>,
+        key: Option<TokenDigest>,
         subject: Box<str>,
         issued: Option<Timestamp>,
         now: Timestamp,

@@ -87,7 +87,7 @@ pub(crate) fn run(arguments: &ServeArguments) -> Result<Outcome, Failure> {
     };
     let profile = policy::profile_name(arguments.policy.profile.profile.as_deref());
     // Keys are made once nothing is wrong with the policy.
-    let mut loaded = match policy::load(&source, profile, arguments.listen, None)? {
+    let mut loaded = match policy::load(&source, profile, arguments.listen, policy::stand_in_keys())? {
         Ok(loaded) => loaded,
         Err(faults) => {
             diagnostics::print(&source, &faults);

@@ -119,11 +119,11 @@ impl Store for AtHome {
 
     fn revoke_token(
         &self,
-        jti: TokenDigest,
+        digest: TokenDigest,
         until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.ask(move |store| async move { store.revoke_token(jti, until, now).await })
+        self.ask(move |store| async move { store.revoke_token(digest, until, now).await })
     }
 
     fn revoke_subject(
@@ -139,11 +139,12 @@ impl Store for AtHome {
     fn is_revoked(
         &self,
         jti: Option<TokenDigest>,
+        key: Option<TokenDigest>,
         subject: Box<str>,
         issued: Option<Timestamp>,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<bool, StoreError>> {
-        self.ask(move |store| async move { store.is_revoked(jti, subject, issued, now).await })
+        self.ask(move |store| async move { store.is_revoked(jti, key, subject, issued, now).await })
     }
 
     fn create_api_key(&self, record: ApiKeyRecord) -> BoxFuture<'_, Result<bool, StoreError>> {

@@ -175,11 +175,11 @@ impl Store for MemoryStore {
 
     fn revoke_token(
         &self,
-        jti: TokenDigest,
+        digest: TokenDigest,
         until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async move { self.revocations.revoke_token(jti, until, now) })
+        Box::pin(async move { self.revocations.revoke_token(digest, until, now) })
     }
 
     fn revoke_subject(
@@ -195,11 +195,12 @@ impl Store for MemoryStore {
     fn is_revoked(
         &self,
         jti: Option<TokenDigest>,
+        key: Option<TokenDigest>,
         subject: Box<str>,
         issued: Option<Timestamp>,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<bool, StoreError>> {
-        Box::pin(async move { Ok(self.revocations.has(jti, &subject, issued, now)) })
+        Box::pin(async move { Ok(self.revocations.has([jti, key], &subject, issued, now)) })
     }
 
     fn create_api_key(&self, record: ApiKeyRecord) -> BoxFuture<'_, Result<bool, StoreError>> {

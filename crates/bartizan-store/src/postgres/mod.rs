@@ -145,12 +145,12 @@ impl Store for PostgresStore {
 
     fn revoke_token(
         &self,
-        jti: TokenDigest,
+        digest: TokenDigest,
         until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(
-            self.0.run(move |connection| Box::pin(revocations::revoke_token(connection, jti, until, now))),
+            self.0.run(move |connection| Box::pin(revocations::revoke_token(connection, digest, until, now))),
         )
     }
 
@@ -173,6 +173,7 @@ impl Store for PostgresStore {
     fn is_revoked(
         &self,
         jti: Option<TokenDigest>,
+        key: Option<TokenDigest>,
         subject: Box<str>,
         issued: Option<Timestamp>,
         now: Timestamp,
@@ -180,7 +181,7 @@ impl Store for PostgresStore {
         let subject: Arc<str> = subject.into();
         Box::pin(self.0.run(move |connection| {
             let subject = Arc::clone(&subject);
-            Box::pin(async move { revocations::has(connection, jti, &subject, issued, now).await })
+            Box::pin(async move { revocations::has(connection, [jti, key], &subject, issued, now).await })
         }))
     }
 

@@ -179,7 +179,7 @@ impl Store for SqliteStore {
 
     fn revoke_token(
         &self,
-        jti: TokenDigest,
+        digest: TokenDigest,
         until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -187,7 +187,7 @@ impl Store for SqliteStore {
             if until <= now {
                 return Ok(());
             }
-            self.write(revocations::RevokeToken { jti, until }).await
+            self.write(revocations::RevokeToken { digest, until }).await
         })
     }
 
@@ -209,11 +209,12 @@ impl Store for SqliteStore {
     fn is_revoked(
         &self,
         jti: Option<TokenDigest>,
+        key: Option<TokenDigest>,
         subject: Box<str>,
         issued: Option<Timestamp>,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<bool, StoreError>> {
-        Box::pin(self.read(revocations::has(&self.readers, jti, subject, issued, now)))
+        Box::pin(self.read(revocations::has(&self.readers, [jti, key], subject, issued, now)))
     }
 
     fn create_api_key(&self, record: ApiKeyRecord) -> BoxFuture<'_, Result<bool, StoreError>> {

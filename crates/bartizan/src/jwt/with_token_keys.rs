@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bartizan_core::{
     Answer, Query, Timestamp,
-    jwt::{Algorithm, IssuerId, Issuers, KeySource, TrustedIssuer, VerifySignature, VerifyingKey},
+    jwt::{Algorithm, IssuerId, Issuers, KeySource, TrustedIssuer, VerifyingKey},
 };
 use bartizan_store::{Answers, BoxFuture};
 use thiserror::Error;
@@ -16,7 +16,8 @@ use super::{DocumentUrlFault, FetchDocument, KeyRing, KeyRingError, RemoteIssuer
 pub const MOST_TRIED: usize = 4;
 
 /// Answers [`Query::TokenKey`] and [`Query::PublicKeys`], and passes everything else on: to a store, which knows
-/// [revoked](Query::Revocation) tokens.
+/// [revoked](Query::Revocation) tokens and keys: a key that was revoked a moment ago verifies still where the ring was not
+/// read since, and its tokens are refused all the same.
 ///
 /// Our own keys are those of a [`KeyRing`]; somebody must [keep it fresh](KeyRing::refresh_on). The keys of each trusted
 /// issuer are fetched when they are first needed. What cannot be known now is [`Answer::Unavailable`].
@@ -165,15 +166,7 @@ fn any_of(algorithm: Algorithm, mut keys: Vec<VerifyingKey>) -> Option<Verifying
     }
     match keys.len() {
         0 | 1 => keys.pop(),
-        _ => Some(VerifyingKey::new(algorithm, Arc::new(AnyOf(keys))).with_legacy_tokens()),
-    }
-}
-
-struct AnyOf(Vec<VerifyingKey>);
-
-impl VerifySignature for AnyOf {
-    fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
-        self.0.iter().any(|key| key.verify(message, signature))
+        _ => Some(VerifyingKey::any_of(algorithm, keys)),
     }
 }
 

@@ -227,6 +227,7 @@ fn a_token_of_ours_is_asked_about_twice_and_known_to_the_handler() {
             Query::TokenKey { issuer, kid: Some("k".into()), algorithm, now },
             Query::Revocation {
                 jti: Some(TokenDigest::of_jti("7")),
+                key: None,
                 subject: "alice".into(),
                 issued: Some(Timestamp(1_699_999_990_000)),
                 now,
@@ -242,6 +243,32 @@ fn a_token_of_ours_is_asked_about_twice_and_known_to_the_handler() {
     };
     assert_eq!((grant.principal(), grant.claims()), (Some(&alice), Some(json.as_bytes())));
     assert_eq!((grant.session(), grant.api_key()), (None, None));
+}
+
+#[test]
+fn a_key_that_may_be_revoked_is_asked_about_with_the_token() {
+    let engine = build("", false).unwrap();
+    let digest = TokenDigest::of_kid("k");
+    let key = VerifyingKey::new(Algorithm::Hs256, Arc::new(secret())).revocable_as(digest);
+    let other = VerifyingKey::new(Algorithm::Hs256, Arc::new(HmacKey::new(&[8; 32]).unwrap()));
+    let legacy =
+        VerifyingKey::any_of(Algorithm::Hs256, [other.revocable_as(TokenDigest::of_kid("l")), key.clone()]);
+    for (header, key) in [(OURS, key), (r#"{"alg":"HS256"}"#, legacy)] {
+        let text = token(header, &claims("https://api.example.com", r#","jti":"7""#));
+        let answer = |query: &Query| match query {
+            Query::TokenKey { .. } => Answer::TokenKey(key.clone()),
+            Query::Revocation { key, .. } => Answer::Revoked(*key == Some(digest)),
+            query => panic!("{query:?}"),
+        };
+        let (decided, asked, _) = send(&engine, &text, answer);
+        assert_eq!(decided.unwrap_err().reason().code(), DenialCode::JwtRevoked);
+        assert!(
+            matches!(asked.last(), Some(Query::Revocation { key, .. }) if *key == Some(digest)),
+            "{asked:?}"
+        );
+    }
+    // No `jti` can be made to be a key's, nor the reverse.
+    assert_ne!(digest, TokenDigest::of_jti("k"));
 }
 
 #[test]

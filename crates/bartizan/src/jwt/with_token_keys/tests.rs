@@ -174,7 +174,10 @@ async fn the_public_keys_are_the_rings_and_the_rest_is_the_stores() {
         assert!(!key.contains(r#""d""#));
     }
     let jti = TokenDigest::of_jti("one");
-    let revocation = || Query::Revocation { jti: Some(jti), subject: "alice".into(), issued: None, now: NOW };
+    let revocation = || {
+        let (jti, key) = (Some(jti), Some(TokenDigest::of_kid("a")));
+        Query::Revocation { jti, key, subject: "alice".into(), issued: None, now: NOW }
+    };
     assert_eq!(answers.answer(revocation()).await, Answer::Revoked(false));
     answers.inner.revoke_token(jti, NOW.after(Duration::from_mins(15)), NOW).await.unwrap();
     assert_eq!(answers.answer(revocation()).await, Answer::Revoked(true));
