@@ -46,8 +46,11 @@ pub(super) fn compile(policy: &Policy, deployment: &Deployment, problems: &mut P
         }
         trusted.push(trust(other, leeway, &at, deployment.development, problems));
     }
-    let ours = Rules { leeway, ..Rules::new(&*config.issuer, &*config.audience) };
-    Some(Issuers { ours, ring: ring?, trusted })
+    let ring = ring?;
+    // Of two nodes one may be as fast as the other is slow.
+    let skew = ring.skew() * 2;
+    let ours = Rules { leeway, skew, ..Rules::new(&*config.issuer, &*config.audience) };
+    Some(Issuers { ours, ring, trusted })
 }
 
 /// What the ring turns by, with its faults where they stand.

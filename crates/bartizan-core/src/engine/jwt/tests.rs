@@ -116,7 +116,8 @@ fn what_runs_is_what_is_written() {
     let engine = engine.unwrap();
     let issuers = engine.issuers().unwrap();
     let leeway = Duration::from_secs(5);
-    let ours = Rules { leeway, ..Rules::new("https://api.example.com", "api") };
+    let skew = Duration::from_mins(2);
+    let ours = Rules { leeway, skew, ..Rules::new("https://api.example.com", "api") };
     assert_eq!((issuers.ours(), issuers.ring().algorithm()), (&ours, Algorithm::Es256));
     assert_eq!(issuers.ring().token_lifetime(), Duration::from_mins(15));
     let [one, two] = issuers.trusted() else { panic!("{issuers:?}") };
@@ -353,8 +354,8 @@ fn the_log_says_why_and_the_client_is_not_told() {
     let engine = build("", false).unwrap();
     for (header, rest, code, value) in [
         (r#"{"alg":"HS256","typ":"at+jwt","kid":"old"}"#, "", DenialCode::JwtKeyUnknown, "old"),
-        (OURS, r#","nbf":1700000120"#, DenialCode::JwtNotYetValid, "it is not valid for another 120 s"),
-        (OURS, r#","iat":1700000120"#, DenialCode::JwtNotYetValid, "it is not valid for another 120 s"),
+        (OURS, r#","nbf":1700000240"#, DenialCode::JwtNotYetValid, "it is not valid for another 240 s"),
+        (OURS, r#","iat":1700000240"#, DenialCode::JwtNotYetValid, "it is not valid for another 240 s"),
     ] {
         let text = token(header, &claims("https://api.example.com", rest));
         let answer = |query: &Query| match query {
@@ -369,6 +370,42 @@ fn the_log_says_why_and_the_client_is_not_told() {
         assert!(body.contains(code.as_str()) && !body.contains(value), "{body}");
         assert!(format!("{trace:?}").contains(value), "{trace:?}");
     }
+}
+
+/// One node's clock is a minute fast, another's a minute slow: `NOW` is what the other's says.
+#[test]
+fn the_clocks_of_two_nodes_refuse_neithers_fresh_tokens() {
+    let (default, short) =
+        (build(OTHER, false), build(&format!("leeway = '5s'\nskew = '10s'\n{OTHER}"), false));
+    let (default, short) = (default.unwrap(), short.unwrap());
+    const OUR_ISSUER: &str = "https://api.example.com";
+    const THEIR_ISSUER: &str = "https://a.example.com";
+    for (engine, issuer, header, ahead, is_good) in [
+        // What the skew of two nodes comes to, and the leeway besides.
+        (&default, OUR_ISSUER, OURS, 0, true),
+        (&default, OUR_ISSUER, OURS, 120, true),
+        (&default, OUR_ISSUER, OURS, 180, true),
+        (&default, OUR_ISSUER, OURS, 181, false),
+        (&short, OUR_ISSUER, OURS, 25, true),
+        (&short, OUR_ISSUER, OURS, 26, false),
+        // Of others nothing is known but the leeway.
+        (&default, THEIR_ISSUER, THEIRS, 60, true),
+        (&default, THEIR_ISSUER, THEIRS, 61, false),
+        (&short, THEIR_ISSUER, THEIRS, 5, true),
+        (&short, THEIR_ISSUER, THEIRS, 6, false),
+    ] {
+        for claim in ["iat", "nbf"] {
+            let rest = format!(r#","{claim}":{}"#, NOW.0 / 1000 + ahead);
+            let decided = send(engine, &token(header, &claims(issuer, &rest)), good).0;
+            let code = decided.map(drop).map_err(|denial| denial.reason().code());
+            let expected = if is_good { Ok(()) } else { Err(DenialCode::JwtNotYetValid) };
+            assert_eq!(code, expected, "{issuer}: {claim} {ahead} s ahead");
+        }
+    }
+    // It ends no later for it.
+    let expired = claims(OUR_ISSUER, "").replace("1700000600", "1699999940");
+    let denial = send(&default, &token(OURS, &expired), good).0.unwrap_err();
+    assert_eq!(denial.reason().code(), DenialCode::JwtExpired);
 }
 
 #[test]
