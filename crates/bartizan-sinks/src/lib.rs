@@ -4,9 +4,17 @@
 //! one type that its sink takes, and only parsing makes it. Nothing here needs the rest of Bartizan; each is a cargo
 //! feature of its name, all on by default.
 
+#[cfg(feature = "command")]
+pub mod command;
+#[cfg(any(feature = "command", feature = "url"))]
+mod host;
 #[cfg(feature = "html")]
 pub mod html;
 #[cfg(feature = "password")]
 pub mod password;
 #[cfg(feature = "path")]
 pub mod path;
+#[cfg(feature = "sql")]
+pub mod sql;
+#[cfg(feature = "url")]
+pub mod url;

@@ -10,19 +10,22 @@ use std::{
 use axum::{Router, ServiceExt, extract::Request};
 use bartizan::{
     Answers, BartizanLayer, BartizanService, Engine, Layer as _, OsClock, Store,
-    jwt::{CaFault, FetchDocument, HttpsFetch, IssuerFault, KeyRing, KeyRingError, Refreshing, WithTokenKeys},
+    jwt::{
+        CaFault, FetchDocument, HttpsFetch, IssuerFault, KeyRing, KeyRingError, Refreshing, WithTokenKeys,
+    },
 };
 use bartizan_core::{Clock as _, keys::Keys, policy::Policy};
+use bartizan_sinks::password::Passwords;
 use bartizan_store::StoreError;
 use secrecy::SecretString;
 use thiserror::Error;
 use tokio::{net::TcpListener, runtime::Handle};
 
 use crate::{
-    accounts::{self, NewPassword},
+    accounts::{self, NewPassword, SeedError},
     database::{Database, DatabaseError},
+    files::Files,
     master_key::{self, MasterKeyError},
-    passwords::Passwords,
     policy::{PolicyFault, PolicySource},
     routes,
     settings::Settings,
@@ -46,7 +49,7 @@ struct Inner {
     ring: KeyRing,
     answers: Arc<dyn Answers>,
     passwords: Passwords,
-    folder: PathBuf,
+    files: Files,
     _refreshing: Refreshing,
     _pruning: Pruning,
 }
@@ -89,6 +92,9 @@ pub enum OpenError {
     /// The application's tables.
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    /// The accounts of a first start.
+    #[error(transparent)]
+    Seed(#[from] SeedError),
     /// The engine's store.
     #[error("the engine's store: {0}")]
     Store(#[from] StoreError),
@@ -123,8 +129,7 @@ impl ReferenceApi {
         if !engine.has_sessions() {
             return Err(PolicyFault::Lacks("session").into());
         }
-        let facts =
-            Facts { issuer: jwt.issuer.as_str().into(), audience: jwt.audience.as_str().into() };
+        let facts = Facts { issuer: jwt.issuer.as_str().into(), audience: jwt.audience.as_str().into() };
 
         let password = store_password(&policy, &source, is_development)?;
         let store = state::open(settings, &policy, password).await?;
@@ -144,7 +149,7 @@ impl ReferenceApi {
             ring,
             answers: Arc::new(answers),
             passwords,
-            folder,
+            files: Files::below(&folder),
             _refreshing: refreshing,
             _pruning: Pruning::of(Arc::clone(&store)),
             store,
@@ -227,9 +232,9 @@ impl ReferenceApi {
         &self.0.facts
     }
 
-    /// The data folder.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.0.folder
+    /// What people have uploaded.
+    pub(crate) fn files(&self) -> &Files {
+        &self.0.files
     }
 }
 
@@ -252,11 +257,7 @@ fn make_folder(path: &Path) -> Result<PathBuf, OpenError> {
 
 /// Says where the engine's state is, where the policy says nothing; and where the master key is that is made where the
 /// policy names none.
-fn place_state(
-    source: &mut PolicySource,
-    settings: &Settings,
-    folder: &Path,
-) -> Result<PathBuf, OpenError> {
+fn place_state(source: &mut PolicySource, settings: &Settings, folder: &Path) -> Result<PathBuf, OpenError> {
     let url = |text: &str| toml_string(text);
     let written = source.read()?.store;
     let named = written.as_ref().and_then(|store| store.url.clone());
@@ -270,7 +271,9 @@ fn place_state(
     let place = place.or_else(|| written.as_ref()?.url.clone());
     let key_file = match &place {
         None => folder.join("state.db.key"),
-        Some(url) => url.path().map_or_else(|| folder.join("master.key"), |path| format!("{path}.key").into()),
+        Some(url) => {
+            url.path().map_or_else(|| folder.join("master.key"), |path| format!("{path}.key").into())
+        }
     };
     let is_shared = place.is_some_and(|url| url.path().is_none() && url.as_str() != "memory:");
     if is_shared && written.is_none_or(|store| store.master_key.is_none()) {

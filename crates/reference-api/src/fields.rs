@@ -38,9 +38,7 @@ impl Fields {
     /// Of a JSON object. Anything else has no fields.
     pub(crate) fn of_json(value: Value) -> Result<Self, Problem> {
         match value {
-            Value::Object(object) => {
-                Ok(Self { values: object.into_iter().collect(), ..Self::default() })
-            }
+            Value::Object(object) => Ok(Self { values: object.into_iter().collect(), ..Self::default() }),
             _ => Err(Problem::malformed("The body has to be a JSON object.")),
         }
     }
@@ -79,6 +77,11 @@ impl Fields {
         self.errors.push(FieldError { field: field.into(), message: message.into() });
     }
 
+    /// Takes a field away that others have read.
+    pub(crate) fn ignore(&mut self, name: &str) {
+        self.values.remove(name);
+    }
+
     /// Whether there is such a field.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.values.get(name).is_some_and(|value| !value.is_null())
@@ -108,6 +111,7 @@ impl Fields {
     }
 
     /// The same where it may be left out.
+    #[expect(clippy::option_option, reason = "whether it is right, and whether it is there")]
     pub(crate) fn optional_text(
         &mut self,
         name: &'static str,
@@ -145,6 +149,7 @@ impl Fields {
     }
 
     /// The same where it may be left out.
+    #[expect(clippy::option_option, reason = "whether it is right, and whether it is there")]
     pub(crate) fn optional_integer(
         &mut self,
         name: &'static str,
@@ -172,13 +177,11 @@ impl Fields {
             Some(Value::Null) | None => return self.refuse(name, "is missing"),
             Some(_) => None,
         };
-        match chosen {
-            Some((_, choice)) => Some(*choice),
-            None => {
-                let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-                self.refuse(name, format!("has to be one of: {}", words.join(", ")))
-            }
+        if let Some((_, choice)) = chosen {
+            return Some(*choice);
         }
+        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+        self.refuse(name, format!("has to be one of: {}", words.join(", ")))
     }
 
     /// The same with a choice for whoever says nothing.
@@ -192,6 +195,7 @@ impl Fields {
     }
 
     /// Scopes: a list, or words with spaces between them (RFC 6749 §3.3). `None` within, where it is left out.
+    #[expect(clippy::option_option, reason = "whether it is right, and whether it is there")]
     pub(crate) fn scopes(&mut self, name: &'static str) -> Option<Option<Vec<Box<str>>>> {
         if self.is_left_out(name) {
             return Some(None);
@@ -203,13 +207,15 @@ impl Fields {
             }
             _ => None,
         };
-        let is_scope = |scope: &Box<str>| {
+        let is_scope = |scope: &str| {
             (1..=64).contains(&scope.len())
                 && scope.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'))
         };
         match scopes {
-            Some(scopes) if scopes.len() <= 20 && scopes.iter().all(is_scope) => Some(Some(scopes)),
-            _ => self.refuse(name, "has to be a list of at most 20 scopes, or scopes with spaces between them"),
+            Some(scopes) if scopes.len() <= 20 && scopes.iter().all(|scope| is_scope(scope)) => Some(Some(scopes)),
+            _ => {
+                self.refuse(name, "has to be a list of at most 20 scopes, or scopes with spaces between them")
+            }
         }
     }
 

@@ -28,11 +28,7 @@ pub(crate) struct FieldError {
 
 impl Problem {
     /// A problem of this kind. `code` is for programs, `title` for people.
-    pub(crate) fn new(
-        status: StatusCode,
-        code: &'static str,
-        title: impl Into<Cow<'static, str>>,
-    ) -> Self {
+    pub(crate) fn new(status: StatusCode, code: &'static str, title: impl Into<Cow<'static, str>>) -> Self {
         Self { status, code, title: title.into(), errors: Vec::new() }
     }
 

@@ -22,10 +22,7 @@ pub(crate) struct Own {
 }
 
 /// The session's user.
-pub(crate) async fn profile(
-    State(api): State<ReferenceApi>,
-    session: Session,
-) -> Result<Json<Own>, Problem> {
+pub(crate) async fn profile(State(api): State<ReferenceApi>, session: Session) -> Result<Json<Own>, Problem> {
     let id = session.account()?;
     let gone = || Problem::not_found("This account is no more.");
     let profile = api.database().profile(id).await?.ok_or_else(gone)?;

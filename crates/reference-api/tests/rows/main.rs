@@ -4,4 +4,11 @@
 mod client;
 mod instance;
 
+mod api_keys;
+mod comments;
+mod files;
+mod money;
+mod policy;
 mod sign_in;
+mod tokens;
+mod users;

@@ -18,7 +18,9 @@ async fn a_password_becomes_a_session_and_a_logout_ends_it() {
     assert_eq!(response.status, 200, "{}", response.text());
     assert_eq!(response.json(), json!({ "id": 1, "name": "alice", "scopes": ["read", "write"] }));
     let cookie = response.headers_named("set-cookie")[0].to_owned();
-    assert!(cookie.starts_with("__Host-session=") && cookie.ends_with("; Path=/; Secure; HttpOnly; SameSite=Lax"));
+    assert!(
+        cookie.starts_with("__Host-session=") && cookie.ends_with("; Path=/; Secure; HttpOnly; SameSite=Lax")
+    );
 
     let profile = alice.get("/profile").await;
     let expected = json!({
@@ -86,7 +88,12 @@ async fn a_login_that_is_not_right_says_what_is_wrong_with_it_and_no_more() {
         ("application/json", "[1]", 400, "request.malformed"),
         ("application/json", "", 422, "request.fields"),
         ("text/plain", "{\"username\":\"alice\",\"password\":\"guess\"}", 415, "request.media-type"),
-        ("application/x-www-form-urlencoded", "username=alice&username=bob&password=x", 422, "request.fields"),
+        (
+            "application/x-www-form-urlencoded",
+            "username=alice&username=bob&password=x",
+            422,
+            "request.fields",
+        ),
     ] {
         let request = client.request(Method::POST, "/login").header("content-type", content_type);
         let response = client.send(request.body(http_body_util::Full::from(body))).await;
@@ -130,16 +137,18 @@ async fn preferences_are_ones_own() {
 
     // Somebody else's, and nobody's, are the same to whoever asks.
     for user in [2, 4711] {
-        for response in
-            [alice.post(&format!("/prefs/{user}"), &preferences).await, alice.get(&format!("/prefs/{user}")).await]
-        {
+        for response in [
+            alice.post(&format!("/prefs/{user}"), &preferences).await,
+            alice.get(&format!("/prefs/{user}")).await,
+        ] {
             assert_eq!((response.status, response.denial().as_str()), (403, "forbidden"), "{user}");
         }
     }
     assert_eq!(instance.signed_in("bob").await.get("/prefs/2").await.json(), usual);
 
-    let response =
-        alice.post("/prefs/1", &json!({ "theme": "pink", "language": "<b>", "newsletter": 1, "admin": true })).await;
+    let response = alice
+        .post("/prefs/1", &json!({ "theme": "pink", "language": "<b>", "newsletter": 1, "admin": true }))
+        .await;
     let errors = json!([
         { "field": "theme", "message": "has to be one of: light, dark, system" },
         { "field": "language", "message": "has to be a language tag such as `en` or `pt-BR`" },
@@ -155,7 +164,8 @@ async fn preferences_are_ones_own() {
 async fn what_this_is_everybody_may_know() {
     let instance = Instance::start().await;
     let response = instance.client().get("/info").await;
-    let expected = json!({ "name": "reference-api", "version": env!("CARGO_PKG_VERSION"), "environment": "demo" });
+    let expected =
+        json!({ "name": "reference-api", "version": env!("CARGO_PKG_VERSION"), "environment": "demo" });
     assert_eq!((response.status, response.json()), (200, expected));
     // What no route names needs a session.
     assert_eq!(instance.client().get("/nowhere").await.denial(), "auth.required");

@@ -1,0 +1,71 @@
+//! `POST /transfer`: money moves once, with a token that is good for one request.
+//!
+//! The token is the policy's to demand (`csrf = "token"`, `one_time = true`), and `GET /csrf-token` is answered by the
+//! engine: nothing of either is here.
+
+use axum::{Json, extract::State};
+use bartizan::Session;
+use http::StatusCode;
+use serde::Serialize;
+
+use crate::{
+    ReferenceApi,
+    accounts::AccountOf as _,
+    body::Input,
+    clock,
+    database::{Moved, NotMoved},
+    fields::{Fields, FromFields, Text},
+    problem::Problem,
+};
+
+/// The most that is moved at once.
+const MOST: i64 = 1_000_000;
+
+/// What is to be moved.
+pub(crate) struct Transfer {
+    to: String,
+    amount: i64,
+}
+
+impl FromFields for Transfer {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        // A form brings the token in a field, which the layer has read by now.
+        fields.ignore("csrf_token");
+        let to = fields.text("to", Text::Line, 1..=64);
+        let amount = fields.integer("amount", 1..=MOST);
+        Some(Self { to: to?, amount: amount? })
+    }
+}
+
+/// What was moved.
+#[derive(Debug, Serialize)]
+pub(crate) struct Transferred {
+    /// The transfer's number.
+    id: i64,
+    /// Who has it now.
+    to: String,
+    /// How much.
+    amount: i64,
+    /// What is left.
+    balance: i64,
+}
+
+/// Moves it.
+pub(crate) async fn transfer(
+    State(api): State<ReferenceApi>,
+    session: Session,
+    Input(Transfer { to, amount }): Input<Transfer>,
+) -> Result<Json<Transferred>, Problem> {
+    let sender = session.account()?;
+    match api.database().transfer(sender, &to, amount, clock::milliseconds()).await {
+        Ok(Moved { id, balance }) => Ok(Json(Transferred { id, to, amount, balance })),
+        Err(NotMoved::NoRecipient) => Err(Problem::field("to", "is nobody's name here")),
+        Err(NotMoved::Oneself) => Err(Problem::field("to", "has to be somebody else")),
+        Err(NotMoved::TooLittle) => Err(Problem::new(
+            StatusCode::CONFLICT,
+            "transfer.too-little",
+            "There is less in the account than that.",
+        )),
+        Err(NotMoved::Database(error)) => Err(error.into()),
+    }
+}
