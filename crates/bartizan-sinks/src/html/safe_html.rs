@@ -31,7 +31,7 @@ impl<'a> SafeHtml<'a> {
     /// assert_eq!(SafeHtml::escape("1 < 2 & 'x'").as_str(), "1 &lt; 2 &amp; &#39;x&#39;");
     /// ```
     pub fn escape(text: &'a str) -> Self {
-        const SPECIAL: &[u8] = b"&<>\"'\r\0";
+        const SPECIAL: &[u8] = b"&<>\"'\0";
         if text.bytes().all(|byte| !SPECIAL.contains(&byte)) {
             return Self(Cow::Borrowed(text));
         }
