@@ -16,7 +16,7 @@ use crate::{
     limit::{LimitKey, Quota, Taken},
     login::LoginTurn,
     policy::{CredentialKind, LimitStore},
-    session::{Ending, NewSession, SessionKey, SessionRecord},
+    session::{Ending, NewSession, Renewal, SessionKey, SessionRecord},
 };
 
 /// The engine's answer to a request's head.
@@ -153,6 +153,9 @@ pub enum Query {
     },
     /// Begin a session. Answered by [`Answer::Done`] when it is kept for good.
     Begin(Box<NewSession>),
+    /// Give a session a new id. Answered by [`Answer::Done`] when that is kept for good, or [`Answer::Unknown`] where the
+    /// session is not alive: then nothing has changed.
+    Renew(Box<Renewal>),
     /// End sessions. Answered by [`Answer::Done`], also where there were none.
     End(Ending),
     /// Was this one-time token not used before? It is used from now on. Answered by [`Answer::Fresh`].

@@ -71,6 +71,13 @@ async fn ask(store: &impl Store, query: Query) -> Result<Answer, StoreError> {
             store.session(key, now).await?.map_or(Answer::Unknown, Answer::Session)
         }
         Query::Begin(new) => store.begin(*new).await.map(|_| Answer::Done)?,
+        Query::Renew(renewal) => {
+            if store.renew(*renewal).await? {
+                Answer::Done
+            } else {
+                Answer::Unknown
+            }
+        }
         Query::End(ending) => store.end(ending).await.map(|_| Answer::Done)?,
         Query::Consume { token, until, now } => Answer::Fresh(store.consume(token, until, now).await?),
         Query::Take { key, quota, cost, now, .. } => Answer::Taken(store.take(key, quota, cost, now).await?),

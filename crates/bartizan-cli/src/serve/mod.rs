@@ -146,7 +146,9 @@ fn serve_with(
         config = config.upstream_token(token);
     }
     let issuers = loaded.engine.issuers();
-    let token_keys = issuers.map(|issuers| token_keys::open(store, issuers, keys.clone())).transpose()?;
+    let authorities = &secrets.issuer_authorities;
+    let token_keys =
+        issuers.map(|issuers| token_keys::open(store, issuers, authorities, keys.clone())).transpose()?;
     if let Some(token_keys) = &token_keys {
         config = config.store(Arc::clone(&token_keys.answers));
     } else if let Some(store) = store {

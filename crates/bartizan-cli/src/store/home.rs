@@ -10,7 +10,7 @@ use bartizan_core::{
     Answer, Query, Timestamp, TokenDigest,
     api_key::{ApiKeyRecord, KeyId, PepperId},
     limit::{LimitKey, Quota, Taken},
-    session::{Ending, NewSession, SessionKey, SessionRecord},
+    session::{Ending, NewSession, Renewal, SessionKey, SessionRecord},
 };
 use bartizan_store::{ApiKeyPage, Document, DocumentName, KeyRotation, RotationOutcome, SessionPage};
 use tokio::{runtime::Handle, task::JoinError};
@@ -69,6 +69,10 @@ impl Store for AtHome {
 
     fn begin(&self, new: NewSession) -> BoxFuture<'_, Result<u32, StoreError>> {
         self.ask(|store| async move { store.begin(new).await })
+    }
+
+    fn renew(&self, renewal: Renewal) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.ask(|store| async move { store.renew(renewal).await })
     }
 
     fn end(&self, ending: Ending) -> BoxFuture<'_, Result<u64, StoreError>> {

@@ -137,7 +137,11 @@ fn trust(
         }
         rules.algorithms.clone_from(algorithms);
     }
-    TrustedIssuer { rules, keys }
+    let url = config.jwks.as_deref().unwrap_or(issuer);
+    if config.ca.is_some() && url.starts_with("http://") {
+        problems.error(format!("{at}.ca"), None, IssuerError::UnusedAuthority);
+    }
+    TrustedIssuer { rules, keys, ca: config.ca.clone() }
 }
 
 fn check_name(path: &str, name: &str, problems: &mut Problems) -> bool {

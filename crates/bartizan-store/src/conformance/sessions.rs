@@ -12,7 +12,10 @@ use bartizan_core::{
 
 use super::{
     Place, api_keys, case_list,
-    given::{HOUR, MINUTE, NOW, SECOND, alive, all, at, began, key, new, record, store_with, token, touched},
+    given::{
+        HOUR, MINUTE, NOW, SECOND, alive, all, at, began, key, new, record, renewal, store_with, token,
+        touched,
+    },
 };
 
 case_list![
@@ -343,6 +346,9 @@ async fn the_engines_questions_are_answered(place: Arc<dyn Place>) {
         (Query::Session { key: key(1), now: NOW }, Answer::Unknown),
         (Query::Begin(Box::new(new(1, record("alice")))), Answer::Done),
         (Query::Session { key: key(1), now: NOW }, Answer::Session(record("alice"))),
+        (Query::Renew(Box::new(renewal(1, 2, record("alice")))), Answer::Done),
+        (Query::Renew(Box::new(renewal(1, 3, record("alice")))), Answer::Unknown),
+        (Query::Renew(Box::new(renewal(2, 1, record("alice")))), Answer::Done),
         (Query::End(Ending::One(key(1))), Answer::Done),
         (Query::Session { key: key(1), now: NOW }, Answer::Unknown),
         (consume.clone(), Answer::Fresh(true)),

@@ -14,7 +14,7 @@ use bartizan_core::{
     Answer, Query, Timestamp, TokenDigest,
     api_key::{ApiKeyRecord, KeyId, PepperId},
     limit::{LimitKey, Quota, Taken},
-    session::{Ending, NewSession, SessionKey, SessionRecord},
+    session::{Ending, NewSession, Renewal, SessionKey, SessionRecord},
 };
 
 use self::{
@@ -125,6 +125,10 @@ impl Store for MemoryStore {
 
     fn begin(&self, new: NewSession) -> BoxFuture<'_, Result<u32, StoreError>> {
         Box::pin(async move { self.sessions.begin(new) })
+    }
+
+    fn renew(&self, renewal: Renewal) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move { Ok(self.sessions.renew(renewal)) })
     }
 
     fn end(&self, ending: Ending) -> BoxFuture<'_, Result<u64, StoreError>> {

@@ -21,7 +21,7 @@ use bartizan_core::{
     Answer, Query, Timestamp, TokenDigest,
     api_key::{ApiKeyRecord, KeyId, PepperId},
     limit::{LimitKey, Quota, Taken},
-    session::{Ending, NewSession, SessionKey, SessionRecord},
+    session::{Ending, NewSession, Renewal, SessionKey, SessionRecord},
 };
 
 use self::pool::Pool;
@@ -76,6 +76,14 @@ impl Store for PostgresStore {
         Box::pin(self.0.run(move |connection| {
             let new = Arc::clone(&new);
             Box::pin(async move { sessions::begin(connection, &new).await })
+        }))
+    }
+
+    fn renew(&self, renewal: Renewal) -> BoxFuture<'_, Result<bool, StoreError>> {
+        let renewal = Arc::new(renewal);
+        Box::pin(self.0.run(move |connection| {
+            let renewal = Arc::clone(&renewal);
+            Box::pin(async move { sessions::renew(connection, &renewal).await })
         }))
     }
 

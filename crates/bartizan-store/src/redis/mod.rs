@@ -42,7 +42,7 @@ use bartizan_core::{
     Answer, Query, Timestamp, TokenDigest,
     api_key::{ApiKeyRecord, KeyId, PepperId},
     limit::{self, LimitKey, Quota, Taken},
-    session::{Ending, NewSession, SessionKey, SessionRecord},
+    session::{Ending, NewSession, Renewal, SessionKey, SessionRecord},
 };
 use redis::{FromRedisValue, from_redis_value};
 
@@ -203,6 +203,22 @@ impl Store for RedisStore {
             let arguments = arguments.into_iter().chain(to_fields(&new.record));
             let about = [Key::Subject(&new.record.subject)].into_iter().chain(new.replaces.map(Key::Session));
             self.ask_sessions(&script::BEGIN, about, arguments).await
+        })
+    }
+
+    fn renew(&self, renewal: Renewal) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let Renewal { old, key, record } = renewal;
+            let arguments = [
+                hex(key.as_bytes()),
+                hex(old.as_bytes()),
+                record.ends().0.to_string(),
+                record.subject.to_string(),
+                record.created.0.to_string(),
+            ];
+            let arguments = arguments.into_iter().chain(to_fields(&record));
+            let about = [Key::Subject(&record.subject), Key::Session(old), Key::Session(key)];
+            self.ask_sessions(&script::RENEW, about, arguments).await
         })
     }
 

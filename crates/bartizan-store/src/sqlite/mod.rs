@@ -16,7 +16,7 @@ use bartizan_core::{
     Answer, Query, Timestamp, TokenDigest,
     api_key::{ApiKeyRecord, KeyId, PepperId},
     limit::{LimitKey, Quota, Taken},
-    session::{Ending, NewSession, SessionKey, SessionRecord},
+    session::{Ending, NewSession, Renewal, SessionKey, SessionRecord},
 };
 use sqlx::SqlitePool;
 
@@ -123,6 +123,10 @@ impl Store for SqliteStore {
 
     fn begin(&self, new: NewSession) -> BoxFuture<'_, Result<u32, StoreError>> {
         Box::pin(self.write(sessions::Begin(new)))
+    }
+
+    fn renew(&self, renewal: Renewal) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(self.write(sessions::Renew(renewal)))
     }
 
     fn end(&self, ending: Ending) -> BoxFuture<'_, Result<u64, StoreError>> {

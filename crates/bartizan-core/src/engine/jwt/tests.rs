@@ -67,6 +67,13 @@ fn what_is_written_is_judged_where_it_stands() {
         (named("jwks = 'file:///etc/keys'"), &["jwt.trusted_issuer[0].jwks policy.issuer"]),
         (named("jwks = 'https://*.example.com/keys'"), &["jwt.trusted_issuer[0].jwks policy.issuer"]),
         (named("jwks = '/keys'"), &["jwt.trusted_issuer[0].jwks policy.issuer"]),
+        (named("ca = 'file:///etc/ssl/own-ca.pem'"), &[]),
+        (named("jwks = 'https://127.0.0.1/keys'\nca = 'env://CA'"), &[]),
+        (
+            named("jwks = 'http://127.0.0.1/keys'\nca = 'env://CA'"),
+            &["jwt.trusted_issuer[0].ca policy.issuer"],
+        ),
+        (named("ca = 'own-ca.pem'"), &["jwt.trusted_issuer[0].ca policy.secret-literal"]),
         (
             named("algorithms = ['EdDSA', 'HS256']\ntypes = []"),
             &[
@@ -110,7 +117,8 @@ fn what_runs_is_what_is_written() {
         "leeway = '5s'\nalgorithm = 'ES256'\n\
          [[jwt.trusted_issuer]]\nissuer = 'https://a.example.com'\naudience = ['one', 'two']\n\
          [[jwt.trusted_issuer]]\nissuer = 'https://b.example.com'\naudience = 'three'\n\
-         jwks = 'https://b.example.com/keys'\nalgorithms = ['RS256']\ntypes = ['JWT', 'at+jwt']",
+         jwks = 'https://b.example.com/keys'\nalgorithms = ['RS256']\ntypes = ['JWT', 'at+jwt']\n\
+         ca = 'file:///ca.pem'",
         false,
     );
     let engine = engine.unwrap();
@@ -129,6 +137,7 @@ fn what_runs_is_what_is_written() {
     rules.algorithms = vec![Algorithm::Rs256];
     rules.types = vec!["JWT".into(), "at+jwt".into()];
     assert_eq!((two.rules(), two.keys()), (&rules, &KeySource::JwkSet("https://b.example.com/keys".into())));
+    assert_eq!([one, two].map(|issuer| issuer.ca().and_then(|ca| ca.name())), [None, Some("/ca.pem")]);
     assert!(
         Engine::build(
             &Policy::default(),
