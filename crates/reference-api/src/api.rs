@@ -5,6 +5,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use axum::{Router, ServiceExt, extract::Request};
@@ -26,6 +27,7 @@ use crate::{
     database::{Database, DatabaseError},
     files::Files,
     master_key::{self, MasterKeyError},
+    openapi,
     policy::{PolicyFault, PolicySource},
     routes,
     settings::Settings,
@@ -50,6 +52,9 @@ struct Inner {
     answers: Arc<dyn Answers>,
     passwords: Passwords,
     files: Files,
+    openapi: String,
+    ping: PathBuf,
+    ping_timeout: Duration,
     _refreshing: Refreshing,
     _pruning: Pruning,
 }
@@ -142,6 +147,8 @@ impl ReferenceApi {
         let database = Database::open(&settings.database, &folder).await?;
         let passwords = Passwords::new(HASHED_AT_ONCE);
         let accounts = accounts::seed(&database, &passwords).await?;
+        let origin = policy.origin.public.first().map_or("/", String::as_str);
+        let openapi = serde_json::to_string(&openapi::document(origin)).unwrap_or_default();
         let api = Self(Arc::new(Inner {
             facts,
             keys,
@@ -150,6 +157,9 @@ impl ReferenceApi {
             answers: Arc::new(answers),
             passwords,
             files: Files::below(&folder),
+            openapi,
+            ping: settings.ping.clone(),
+            ping_timeout: settings.ping_timeout,
             _refreshing: refreshing,
             _pruning: Pruning::of(Arc::clone(&store)),
             store,
@@ -182,9 +192,18 @@ impl ReferenceApi {
 
     /// Serves until the listener fails.
     pub async fn serve(&self, listener: TcpListener) -> io::Result<()> {
+        self.serve_until(listener, std::future::pending()).await
+    }
+
+    /// Serves until `end`, and then what is under way.
+    pub async fn serve_until(
+        &self,
+        listener: TcpListener,
+        end: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<()> {
         let service = self.service();
         let make = ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(service);
-        axum::serve(listener, make).await
+        axum::serve(listener, make).with_graceful_shutdown(end).await
     }
 
     /// Lets the standby among the signing keys take over now, without any token refused.
@@ -230,6 +249,21 @@ impl ReferenceApi {
     /// What the policy says that handlers need.
     pub(crate) fn facts(&self) -> &Facts {
         &self.0.facts
+    }
+
+    /// The OpenAPI document.
+    pub(crate) fn openapi(&self) -> &str {
+        &self.0.openapi
+    }
+
+    /// Where `ping` is.
+    pub(crate) fn ping_program(&self) -> &Path {
+        &self.0.ping
+    }
+
+    /// How long `ping` may run.
+    pub(crate) fn ping_timeout(&self) -> Duration {
+        self.0.ping_timeout
     }
 
     /// What people have uploaded.

@@ -32,6 +32,8 @@ pub(crate) enum Text {
     Line,
     /// Line breaks and tabs too: a comment.
     Lines,
+    /// Any: whoever reads it looks at each himself.
+    Any,
 }
 
 impl Fields {
@@ -103,7 +105,11 @@ impl Fields {
             let (least, most) = length.into_inner();
             return self.refuse(name, format!("has to have {least} to {most} characters"));
         }
-        let is_allowed = |char: char| kind == Text::Lines && matches!(char, '\n' | '\r' | '\t');
+        let is_allowed = |char: char| match kind {
+            Text::Line => false,
+            Text::Lines => matches!(char, '\n' | '\r' | '\t'),
+            Text::Any => true,
+        };
         if text.chars().any(|char| char.is_control() && !is_allowed(char)) {
             return self.refuse(name, "has control characters, which it may not have");
         }
@@ -212,7 +218,9 @@ impl Fields {
                 && scope.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'))
         };
         match scopes {
-            Some(scopes) if scopes.len() <= 20 && scopes.iter().all(|scope| is_scope(scope)) => Some(Some(scopes)),
+            Some(scopes) if scopes.len() <= 20 && scopes.iter().all(|scope| is_scope(scope)) => {
+                Some(Some(scopes))
+            }
             _ => {
                 self.refuse(name, "has to be a list of at most 20 scopes, or scopes with spaces between them")
             }

@@ -3,7 +3,13 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::{client::Client, instance::Instance};
+use crate::{client::Client, place::Place};
+
+crate::rows![
+    a_key_opens_what_it_is_for_until_it_is_revoked,
+    a_key_may_do_no_more_than_whoever_makes_it,
+    a_rotation_replaces_one_key_and_prolongs_none
+];
 
 async fn with_key(client: &Client, key: &str, path: &str) -> (u16, String) {
     let response = client.send(client.request(Method::GET, path).header("x-api-key", key)).await;
@@ -23,9 +29,8 @@ fn states(list: &Value) -> Vec<(String, String)> {
     list.as_array().unwrap().iter().map(state).collect()
 }
 
-#[tokio::test]
-async fn a_key_opens_what_it_is_for_until_it_is_revoked() {
-    let instance = Instance::start().await;
+async fn a_key_opens_what_it_is_for_until_it_is_revoked(place: &Place) {
+    let instance = place.start().await;
     let program = instance.client();
     assert_eq!(program.post("/api-keys", &json!({ "name": "x" })).await.denial(), "auth.required");
     let alice = instance.signed_in("alice").await;
@@ -59,9 +64,8 @@ async fn a_key_opens_what_it_is_for_until_it_is_revoked() {
     assert_eq!(states(&alice.get("/api-keys").await.json()), [(id, "revoked".to_owned())]);
 }
 
-#[tokio::test]
-async fn a_key_may_do_no_more_than_whoever_makes_it() {
-    let instance = Instance::start().await;
+async fn a_key_may_do_no_more_than_whoever_makes_it(place: &Place) {
+    let instance = place.start().await;
     let alice = instance.signed_in("alice").await;
     let response = alice
         .post("/api-keys", &json!({ "name": "", "scopes": ["read", "a\"b"], "expires_in_days": 0 }))
@@ -81,9 +85,8 @@ async fn a_key_may_do_no_more_than_whoever_makes_it() {
     assert_eq!(alice.get("/api-keys").await.json(), json!([]));
 }
 
-#[tokio::test]
-async fn a_rotation_replaces_one_key_and_prolongs_none() {
-    let instance = Instance::start().await;
+async fn a_rotation_replaces_one_key_and_prolongs_none(place: &Place) {
+    let instance = place.start().await;
     let (alice, program) = (instance.signed_in("alice").await, instance.client());
     assert_eq!(alice.post("/api-keys/rotate", &json!({})).await.denial(), "api-key.not-one");
     let (first, first_key) =

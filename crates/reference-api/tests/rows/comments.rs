@@ -2,13 +2,17 @@
 
 use serde_json::json;
 
-use crate::instance::Instance;
+use crate::place::Place;
+
+crate::rows![
+    a_comment_is_kept_raw_and_shown_safe,
+    the_page_shows_them_under_a_policy_that_runs_nothing_of_theirs
+];
 
 const HOSTILE: &str = "I <b>love</b> it<script>steal()</script> <a href=\"javascript:steal()\">x</a><img src=x onerror=steal()>";
 
-#[tokio::test]
-async fn a_comment_is_kept_raw_and_shown_safe() {
-    let instance = Instance::start().await;
+async fn a_comment_is_kept_raw_and_shown_safe(place: &Place) {
+    let instance = place.start().await;
     let anybody = instance.client();
     assert_eq!(anybody.post("/comments", &json!({ "text": "hello" })).await.denial(), "auth.required");
     assert_eq!(anybody.get("/comments").await.json(), json!([]));
@@ -46,9 +50,8 @@ async fn a_comment_is_kept_raw_and_shown_safe() {
     }
 }
 
-#[tokio::test]
-async fn the_page_shows_them_under_a_policy_that_runs_nothing_of_theirs() {
-    let instance = Instance::start().await;
+async fn the_page_shows_them_under_a_policy_that_runs_nothing_of_theirs(place: &Place) {
+    let instance = place.start().await;
     let mallory = instance.signed_in("mallory").await;
     mallory.post("/comments", &json!({ "text": HOSTILE })).await;
     for (variant, expected) in [("", "<div>I love it x</div>"), ("?html=allow-list", "<div>I <b>love</b> it")]

@@ -7,15 +7,20 @@ use http::Method;
 use http_body_util::Full;
 use serde_json::json;
 
-use crate::{client::Client, instance::Instance};
+use crate::{client::Client, place::Place};
+
+crate::rows![
+    a_file_is_kept_listed_given_out_and_removed,
+    no_name_leads_out_of_the_folder,
+    a_file_that_is_too_large_leaves_the_one_before
+];
 
 pub(crate) async fn upload(client: &Client, path: &str, contents: impl Into<bytes::Bytes>) -> HttpResponse {
     client.send(client.request(Method::PUT, path).body(Full::from(contents.into()))).await
 }
 
-#[tokio::test]
-async fn a_file_is_kept_listed_given_out_and_removed() {
-    let instance = Instance::start().await;
+async fn a_file_is_kept_listed_given_out_and_removed(place: &Place) {
+    let instance = place.start().await;
     assert_eq!(upload(&instance.client(), "/files/a.txt", "x").await.denial(), "auth.required");
     let (alice, bob) = (instance.signed_in("alice").await, instance.signed_in("bob").await);
 
@@ -61,9 +66,8 @@ async fn a_file_is_kept_listed_given_out_and_removed() {
     assert_eq!(alice.get("/files/photo.png").await.denial(), "not-found");
 }
 
-#[tokio::test]
-async fn no_name_leads_out_of_the_folder() {
-    let instance = Instance::start().await;
+async fn no_name_leads_out_of_the_folder(place: &Place) {
+    let instance = place.start().await;
     let alice = instance.signed_in("alice").await;
     upload(&alice, "/files/a.txt", "mine").await;
     let outside = instance.folder.path().join("data/files/outside.txt");
@@ -95,9 +99,8 @@ async fn no_name_leads_out_of_the_folder() {
     assert_eq!(fs::read_to_string(&outside).unwrap(), "secret");
 }
 
-#[tokio::test]
-async fn a_file_that_is_too_large_leaves_the_one_before() {
-    let instance = Instance::start().await;
+async fn a_file_that_is_too_large_leaves_the_one_before(place: &Place) {
+    let instance = place.start().await;
     let alice = instance.signed_in("alice").await;
     upload(&alice, "/files/a.bin", "before").await;
     let most = vec![7; 10 * 1024 * 1024];

@@ -3,7 +3,9 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::{client::Client, instance::Instance};
+use crate::{client::Client, place::Place};
+
+crate::rows![a_token_is_good_for_one_transfer, money_is_neither_made_nor_lost, another_site_moves_no_money];
 
 /// A fresh token of a client's.
 pub(crate) async fn token(client: &Client) -> String {
@@ -16,7 +18,7 @@ async fn balance(client: &Client) -> Value {
     client.get("/profile").await.json()["balance"].clone()
 }
 
-async fn transfer(client: &Client, token: Option<&str>, body: &Value) -> (u16, String, Value) {
+pub(crate) async fn transfer(client: &Client, token: Option<&str>, body: &Value) -> (u16, String, Value) {
     let mut request = client.request(Method::POST, "/transfer").json(body);
     if let Some(token) = token {
         request = request.header("x-csrf-token", token);
@@ -25,9 +27,8 @@ async fn transfer(client: &Client, token: Option<&str>, body: &Value) -> (u16, S
     (response.status, response.denial(), response.json())
 }
 
-#[tokio::test]
-async fn a_token_is_good_for_one_transfer() {
-    let instance = Instance::start().await;
+async fn a_token_is_good_for_one_transfer(place: &Place) {
+    let instance = place.start().await;
     let (alice, bob) = (instance.signed_in("alice").await, instance.signed_in("bob").await);
 
     let response = alice.get("/csrf-token").await;
@@ -68,9 +69,8 @@ async fn a_token_is_good_for_one_transfer() {
     assert_eq!(transfer(&bob, Some(&kept), &body).await.1, "csrf.token-invalid");
 }
 
-#[tokio::test]
-async fn money_is_neither_made_nor_lost() {
-    let instance = Instance::start().await;
+async fn money_is_neither_made_nor_lost(place: &Place) {
+    let instance = place.start().await;
     let alice = instance.signed_in("alice").await;
     for (body, status, code) in [
         (json!({ "to": "bob", "amount": 1001 }), 409, "transfer.too-little"),
@@ -105,9 +105,8 @@ async fn money_is_neither_made_nor_lost() {
     assert!(of_alice >= 0 && of_bob >= 0);
 }
 
-#[tokio::test]
-async fn another_site_moves_no_money() {
-    let instance = Instance::start().await;
+async fn another_site_moves_no_money(place: &Place) {
+    let instance = place.start().await;
     let alice = instance.signed_in("alice").await;
     let fresh = token(&alice).await;
     for (name, value, code) in [

@@ -4,11 +4,16 @@ use bartizan_peers::{HttpRequest, raw};
 use http::Method;
 use serde_json::json;
 
-use crate::instance::Instance;
+use crate::place::Place;
 
-#[tokio::test]
-async fn every_response_has_the_headers_of_its_kind() {
-    let instance = Instance::start().await;
+crate::rows![
+    every_response_has_the_headers_of_its_kind,
+    development_origins_are_chosen_by_name,
+    a_request_that_two_could_read_in_two_ways_is_refused
+];
+
+async fn every_response_has_the_headers_of_its_kind(place: &Place) {
+    let instance = place.start().await;
     let alice = instance.signed_in("alice").await;
     for response in [
         alice.get("/info").await,
@@ -42,14 +47,13 @@ async fn every_response_has_the_headers_of_its_kind() {
     assert_ne!(csp, alice.get("/comments/page").await.header("content-security-policy"));
 }
 
-#[tokio::test]
-async fn development_origins_are_chosen_by_name() {
+async fn development_origins_are_chosen_by_name(place: &Place) {
     for (profile, origin, shared) in [
         ("development", "http://localhost:3000", true),
         ("development", "http://evil.example", false),
         ("demo", "http://localhost:3000", false),
     ] {
-        let instance = Instance::with(|settings| settings.profile = Some(profile.into())).await;
+        let instance = place.with(|settings| settings.profile = Some(profile.into())).await;
         let preflight = HttpRequest::new(Method::OPTIONS, &format!("{}/transfer", instance.origin))
             .header("origin", origin)
             .header("access-control-request-method", "POST")
@@ -74,9 +78,8 @@ async fn development_origins_are_chosen_by_name() {
     }
 }
 
-#[tokio::test]
-async fn a_request_that_two_could_read_in_two_ways_is_refused() {
-    let instance = Instance::start().await;
+async fn a_request_that_two_could_read_in_two_ways_is_refused(place: &Place) {
+    let instance = place.start().await;
     let authority = instance.origin.strip_prefix("http://").unwrap().to_owned();
     let port = authority.rsplit_once(':').unwrap().1.parse().unwrap();
     for (head, status) in [

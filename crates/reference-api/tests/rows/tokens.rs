@@ -3,7 +3,13 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::{client::Client, instance::Instance};
+use crate::{client::Client, place::Place};
+
+crate::rows![
+    a_password_or_a_session_becomes_a_token_of_no_more_than_its_owner_may,
+    nobody_guesses_here_for_longer_than_at_the_login,
+    keys_change_by_command_without_a_token_refused
+];
 
 async fn with_token(client: &Client, token: &str, path: &str) -> (u16, String) {
     let response = client
@@ -18,9 +24,8 @@ async fn token(client: &Client, body: &Value) -> String {
     response.json()["access_token"].as_str().unwrap().to_owned()
 }
 
-#[tokio::test]
-async fn a_password_or_a_session_becomes_a_token_of_no_more_than_its_owner_may() {
-    let instance = Instance::start().await;
+async fn a_password_or_a_session_becomes_a_token_of_no_more_than_its_owner_may(place: &Place) {
+    let instance = place.start().await;
     let program = instance.client();
     let alices = |extra: Value| {
         let mut body = json!({ "username": "alice", "password": instance.password("alice") });
@@ -67,9 +72,8 @@ async fn a_password_or_a_session_becomes_a_token_of_no_more_than_its_owner_may()
     assert_eq!(request.send().await.denial(), "csrf.origin");
 }
 
-#[tokio::test]
-async fn nobody_guesses_here_for_longer_than_at_the_login() {
-    let instance = Instance::start().await;
+async fn nobody_guesses_here_for_longer_than_at_the_login(place: &Place) {
+    let instance = place.start().await;
     let mallory = instance.client();
     for path in ["/token", "/login", "/token", "/login", "/token"] {
         let response = mallory.post(path, &json!({ "username": "alice", "password": "guess" })).await;
@@ -81,9 +85,8 @@ async fn nobody_guesses_here_for_longer_than_at_the_login() {
     }
 }
 
-#[tokio::test]
-async fn keys_change_by_command_without_a_token_refused() {
-    let instance = Instance::start().await;
+async fn keys_change_by_command_without_a_token_refused(place: &Place) {
+    let instance = place.start().await;
     let program = instance.client();
     let kids = async || {
         let response = program.get("/.well-known/jwks.json").await;

@@ -2,11 +2,12 @@
 
 use serde_json::json;
 
-use crate::instance::Instance;
+use crate::place::Place;
 
-#[tokio::test]
-async fn a_user_is_found_by_number_and_by_name() {
-    let instance = Instance::start().await;
+crate::rows![a_user_is_found_by_number_and_by_name];
+
+async fn a_user_is_found_by_number_and_by_name(place: &Place) {
+    let instance = place.start().await;
     assert_eq!(instance.client().get("/users/1").await.denial(), "auth.required");
     let alice = instance.signed_in("alice").await;
     let bob = json!({ "id": 2, "name": "bob", "display_name": "Bob Baker" });
