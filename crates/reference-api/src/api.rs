@@ -15,7 +15,7 @@ use bartizan::{
         CaFault, FetchDocument, HttpsFetch, IssuerFault, KeyRing, KeyRingError, Refreshing, WithTokenKeys,
     },
 };
-use bartizan_core::{Clock as _, keys::Keys, policy::Policy};
+use bartizan_core::{Clock as _, Deployment, keys::Keys, policy::Policy};
 use bartizan_sinks::password::Passwords;
 use bartizan_store::StoreError;
 use secrecy::SecretString;
@@ -219,6 +219,16 @@ impl ReferenceApi {
     /// The profile of the policy.
     pub fn profile(&self) -> &str {
         self.0.source.profile()
+    }
+
+    /// Its policy.
+    pub(crate) fn policy(&self) -> Result<Policy, PolicyFault> {
+        self.0.source.read()
+    }
+
+    /// Where its policy is used.
+    pub(crate) fn deployment(&self) -> Deployment {
+        self.0.source.deployment(&self.0.keys)
     }
 
     /// The application's tables.

@@ -32,6 +32,7 @@ mod database;
 mod docs_page;
 mod fields;
 mod files;
+pub mod lab;
 mod master_key;
 mod openapi;
 mod policy;
