@@ -6,6 +6,7 @@ use bartizan_sinks::password::{PasswordError, PasswordHash, Passwords};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::SecretString;
 use thiserror::Error;
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -73,8 +74,13 @@ fn fresh() -> SecretString {
 }
 
 /// A name and a password, as somebody claims to be whom they name.
+#[derive(ToSchema)]
 pub(crate) struct Credentials {
+    /// The name of the account.
+    #[schema(min_length = 1, max_length = 64, example = "alice")]
     pub(crate) username: String,
+    /// Its password.
+    #[schema(value_type = String, format = Password)]
     pub(crate) password: SecretString,
 }
 

@@ -27,6 +27,7 @@ use crate::{
     database::{Database, DatabaseError},
     files::Files,
     master_key::{self, MasterKeyError},
+    openapi,
     policy::{PolicyFault, PolicySource},
     routes,
     settings::Settings,
@@ -51,6 +52,7 @@ struct Inner {
     answers: Arc<dyn Answers>,
     passwords: Passwords,
     files: Files,
+    openapi: String,
     ping: PathBuf,
     ping_timeout: Duration,
     _refreshing: Refreshing,
@@ -145,6 +147,8 @@ impl ReferenceApi {
         let database = Database::open(&settings.database, &folder).await?;
         let passwords = Passwords::new(HASHED_AT_ONCE);
         let accounts = accounts::seed(&database, &passwords).await?;
+        let origin = policy.origin.public.first().map_or("/", String::as_str);
+        let openapi = serde_json::to_string(&openapi::document(origin)).unwrap_or_default();
         let api = Self(Arc::new(Inner {
             facts,
             keys,
@@ -153,6 +157,7 @@ impl ReferenceApi {
             answers: Arc::new(answers),
             passwords,
             files: Files::below(&folder),
+            openapi,
             ping: settings.ping.clone(),
             ping_timeout: settings.ping_timeout,
             _refreshing: refreshing,
@@ -254,6 +259,11 @@ impl ReferenceApi {
     /// What the policy says that handlers need.
     pub(crate) fn facts(&self) -> &Facts {
         &self.0.facts
+    }
+
+    /// The OpenAPI document.
+    pub(crate) fn openapi(&self) -> &str {
+        &self.0.openapi
     }
 
     /// Where `ping` is.

@@ -42,6 +42,9 @@ use std::{
     time::Duration,
 };
 
+/// The longest that a program may run.
+const LONGEST: Duration = Duration::from_hours(24);
+
 /// A program to start.
 ///
 /// ```
@@ -181,7 +184,7 @@ impl Command {
         self
     }
 
-    /// Sets how long it may run, all that it starts included.
+    /// Sets how long it may run, all that it starts included: a day at most.
     ///
     /// ```
     /// # use bartizan_sinks::command::{Command, CommandError};
@@ -194,7 +197,7 @@ impl Command {
     /// # }
     /// ```
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.timeout = timeout.min(LONGEST);
         self
     }
 

@@ -15,6 +15,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _},
     sync::oneshot,
+    time::{Instant, timeout_at},
 };
 
 /// How long a killed process may take to be gone. One that waits for a broken disk cannot be killed at once.
@@ -45,13 +46,14 @@ pub(super) async fn run(
     timeout: Duration,
     limit: usize,
 ) -> Result<(ExitStatus, Output), Cut> {
+    let deadline = Instant::now() + timeout;
     let (start, started) = oneshot::channel();
     let (end, ended) = oneshot::channel();
     let supervisor = thread::Builder::new().name("command".to_owned());
     supervisor.spawn(move || supervise(command, start, end)).map_err(Cut::NotStarted)?;
 
     // Given up while it starts, the supervisor finds nobody to hand it to, and kills it.
-    let mut process = match tokio::time::timeout(timeout, started).await {
+    let mut process = match timeout_at(deadline, started).await {
         Ok(Ok(started)) => started.map_err(Cut::NotStarted)?,
         Ok(Err(_)) => return Err(Cut::Io(io::ErrorKind::BrokenPipe.into())),
         Err(_) => return Err(Cut::TimedOut),
@@ -64,7 +66,7 @@ pub(super) async fn run(
             Err(_) => Err(Cut::Io(io::ErrorKind::BrokenPipe.into())),
         }
     };
-    let finished = tokio::time::timeout(timeout, finish).await.unwrap_or(Err(Cut::TimedOut));
+    let finished = timeout_at(deadline, finish).await.unwrap_or(Err(Cut::TimedOut));
     if finished.is_err() {
         process.group.kill();
         // Whoever is told that it was killed may rely on it.

@@ -99,14 +99,13 @@ pub enum ResolveError {
         /// The host.
         host: Hostname,
     },
-    /// One of its addresses is not public. Do not tell the client which: it would be a map of the network.
-    #[error(
-        "the host {host} is at {address}, which is not public: allow that network, if it is meant to be reached"
-    )]
+    /// One of its addresses is not public. The message does not say which: clients that see it would draw a map of the
+    /// network by it.
+    #[error("the host {host} is not on the public internet: allow its network, if it is meant to be reached")]
     NotPublic {
         /// The host.
         host: Hostname,
-        /// The address.
+        /// The address, for the log.
         address: IpAddr,
     },
     /// The resolver did not answer in time.

@@ -6,8 +6,7 @@
 //! does not tell which accounts there are.
 //!
 //! ```
-//! use bartizan_sinks::password::{Cost, Passwords};
-//! use secrecy::SecretString;
+//! use bartizan_sinks::password::{Passwords, SecretString};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -27,10 +26,11 @@ mod cost;
 mod stored;
 
 pub use cost::{Cost, CostError};
+pub use secrecy::SecretString;
 pub use stored::{PasswordHash, PasswordHashError};
 
 use argon2::password_hash::{Error, PasswordHasher as _, PasswordVerifier as _};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 

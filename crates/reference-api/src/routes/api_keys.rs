@@ -14,13 +14,14 @@ use bartizan_core::Timestamp;
 use bartizan_store::{KeyRotation, RotationOutcome};
 use http::StatusCode;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     ReferenceApi,
     body::{Input, Segment},
     clock,
     fields::{Fields, FromFields, Text},
-    problem::Problem,
+    problem::{Document, Problem},
 };
 
 /// How many keys one account may have that have not ended: each takes room in the store.
@@ -29,9 +30,17 @@ const MOST: usize = 100;
 const DAY: Duration = Duration::from_hours(24);
 
 /// A key that is to be made.
+#[derive(ToSchema)]
+#[schema(as = ApiKeyRequest)]
 pub(crate) struct Wanted {
+    /// What its owner calls it.
+    #[schema(min_length = 1, max_length = 64, example = "nightly backup")]
     name: String,
+    /// What may be done with it: some of what the session may do.
+    #[schema(value_type = Vec<String>, required = false, example = json!(["read"]))]
     scopes: Vec<Box<str>>,
+    /// How long it is good; left out for a key without an end.
+    #[schema(rename = "expires_in_days", minimum = 1, maximum = 3650)]
     days: Option<i64>,
 }
 
@@ -45,9 +54,16 @@ impl FromFields for Wanted {
 }
 
 /// Which key is to be replaced, and how.
+#[derive(ToSchema)]
+#[schema(as = ApiKeyRotation)]
 pub(crate) struct WantedRotation {
+    /// Which; left out where exactly one is active.
     id: Option<String>,
+    /// What may be done with the new one; all that the old one may where nothing is said.
+    #[schema(value_type = Option<Vec<String>>)]
     scopes: Option<Vec<Box<str>>>,
+    /// How long the old one is good, at most the policy's `api_keys.grace` and what it had.
+    #[schema(rename = "grace_seconds", minimum = 0)]
     grace: Option<i64>,
 }
 
@@ -61,13 +77,15 @@ impl FromFields for WantedRotation {
 }
 
 /// A key, as it is listed. What opens anything is not there: it is kept nowhere.
-#[derive(Debug, Serialize)]
-pub(crate) struct Listed {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ApiKey)]
+pub(crate) struct KeyEntry {
     /// What it is called.
     id: String,
     /// What its owner calls it.
     name: String,
     /// What may be done with it.
+    #[schema(value_type = Vec<String>)]
     scopes: Vec<Box<str>>,
     /// `active`, `replaced`, `revoked` or `expired`.
     state: &'static str,
@@ -82,16 +100,18 @@ pub(crate) struct Listed {
 }
 
 /// A key that was made, which is shown this once.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = NewApiKey)]
 pub(crate) struct Made {
     /// The key itself, for `X-API-Key` or `Authorization: Bearer`.
     key: String,
     #[serde(flatten)]
-    listed: Listed,
+    listed: KeyEntry,
 }
 
 /// A key that took another's place.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RotatedApiKey)]
 pub(crate) struct Rotated {
     #[serde(flatten)]
     made: Made,
@@ -101,7 +121,7 @@ pub(crate) struct Rotated {
     old_expires: u64,
 }
 
-impl Listed {
+impl KeyEntry {
     fn of(record: &ApiKeyRecord, now: Timestamp) -> Self {
         let state = match record.check(now) {
             Ok(()) if record.replaced_by.is_some() => "replaced",
@@ -124,6 +144,19 @@ impl Listed {
 }
 
 /// Makes a key.
+#[utoipa::path(
+    post,
+    path = "/api-keys",
+    tag = "programs",
+    security(("session" = [])),
+    request_body = Wanted,
+    responses(
+        (status = 201, description = "The key, which is shown this once.", body = Made),
+        (status = 401, description = "Nobody has signed in: a key makes no other.", body = Document),
+        (status = 409, description = "There are as many as one may have.", body = Document),
+        (status = 422, description = "A field is not what it has to be, or a scope is more than one's own.", body = Document),
+    )
+)]
 pub(crate) async fn create(
     State(api): State<ReferenceApi>,
     session: Session,
@@ -147,21 +180,45 @@ pub(crate) async fn create(
     if !api.store().create_api_key(issued.record.clone()).await.map_err(away)? {
         return Err(Problem::unavailable("The key was not kept; try again."));
     }
-    let made = Made { key: issued.key.expose().to_owned(), listed: Listed::of(&issued.record, now) };
+    let made = Made { key: issued.key.expose().to_owned(), listed: KeyEntry::of(&issued.record, now) };
     Ok((StatusCode::CREATED, Json(made)))
 }
 
 /// One's own keys, also those that have ended, for a while.
+#[utoipa::path(
+    get,
+    path = "/api-keys",
+    tag = "programs",
+    security(("session" = [])),
+    responses(
+        (status = 200, description = "One's own keys.", body = Vec<KeyEntry>),
+        (status = 401, description = "Nobody has signed in.", body = Document),
+    )
+)]
 pub(crate) async fn list(
     State(api): State<ReferenceApi>,
     session: Session,
-) -> Result<Json<Vec<Listed>>, Problem> {
+) -> Result<Json<Vec<KeyEntry>>, Problem> {
     let now = clock::now();
     let records = of(&api, session.subject()).await?;
-    Ok(Json(records.iter().map(|record| Listed::of(record, now)).collect()))
+    Ok(Json(records.iter().map(|record| KeyEntry::of(record, now)).collect()))
 }
 
 /// Puts a new key in the place of one. Both are good until the grace is over.
+#[utoipa::path(
+    post,
+    path = "/api-keys/rotate",
+    tag = "programs",
+    security(("session" = [])),
+    request_body = WantedRotation,
+    responses(
+        (status = 201, description = "The new key, which is shown this once.", body = Rotated),
+        (status = 401, description = "Nobody has signed in.", body = Document),
+        (status = 404, description = "There is no such key.", body = Document),
+        (status = 409, description = "It is not clear which is meant, or it is over.", body = Document),
+        (status = 422, description = "A field is not what it has to be.", body = Document),
+    )
+)]
 pub(crate) async fn rotate(
     State(api): State<ReferenceApi>,
     session: Session,
@@ -188,7 +245,7 @@ pub(crate) async fn rotate(
     Ok((
         StatusCode::CREATED,
         Json(Rotated {
-            made: Made { key: issued.key.expose().to_owned(), listed: Listed::of(&issued.record, now) },
+            made: Made { key: issued.key.expose().to_owned(), listed: KeyEntry::of(&issued.record, now) },
             replaces: rotated.old.to_string(),
             old_expires: rotated.old_expires.0,
         }),
@@ -196,6 +253,18 @@ pub(crate) async fn rotate(
 }
 
 /// Revokes one. It is refused from the next request on.
+#[utoipa::path(
+    delete,
+    path = "/api-keys/{id}",
+    tag = "programs",
+    security(("session" = [])),
+    params(("id" = String, Path, description = "The key's id.")),
+    responses(
+        (status = 204, description = "It is refused from now on."),
+        (status = 401, description = "Nobody has signed in.", body = Document),
+        (status = 404, description = "There is no such key.", body = Document),
+    )
+)]
 pub(crate) async fn revoke(
     State(api): State<ReferenceApi>,
     session: Session,

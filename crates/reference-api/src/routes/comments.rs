@@ -7,6 +7,7 @@ use bartizan::Session;
 use bartizan_sinks::html::{Policy, SafeHtml, clean};
 use http::StatusCode;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     ReferenceApi,
@@ -15,7 +16,7 @@ use crate::{
     clock,
     database::Comment,
     fields::{Fields, FromFields, Text},
-    problem::Problem,
+    problem::{Document, Problem},
 };
 
 /// How many comments are shown where nothing else is said, and at most.
@@ -23,8 +24,9 @@ const USUAL: i64 = 50;
 const MOST: i64 = 200;
 
 /// What is shown of a comment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shown {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Shown {
     /// Its text alone.
     StripAll,
     /// Its text, links and simple markup.
@@ -43,8 +45,13 @@ impl Shown {
 }
 
 /// A comment that is to be kept.
+#[derive(ToSchema)]
 pub(crate) struct NewComment {
+    /// What is written. It is kept to the letter.
+    #[schema(min_length = 1, max_length = 10_000)]
     text: String,
+    /// What of it comes back as HTML; `strip-all` where nothing is said.
+    #[schema(rename = "html", required = false)]
     shown: Shown,
 }
 
@@ -74,7 +81,8 @@ impl FromFields for Wanted {
 }
 
 /// A comment, as a client gets it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Comment)]
 pub(crate) struct Rendered {
     /// Its number.
     id: i64,
@@ -97,6 +105,19 @@ impl Rendered {
 }
 
 /// Keeps a comment, as it was written.
+#[utoipa::path(
+    post,
+    path = "/comments",
+    tag = "comments",
+    security(("session" = [])),
+    request_body(content((NewComment = "application/json"), (NewComment = "application/x-www-form-urlencoded"))),
+    responses(
+        (status = 201, description = "It is kept.", body = Rendered),
+        (status = 401, description = "Nobody has signed in.", body = Document),
+        (status = 422, description = "A field is not what it has to be.", body = Document),
+        (status = 507, description = "There is no room left.", body = Document),
+    )
+)]
 pub(crate) async fn write(
     State(api): State<ReferenceApi>,
     session: Session,
@@ -112,6 +133,20 @@ pub(crate) async fn write(
 }
 
 /// The comments, the latest first.
+#[utoipa::path(
+    get,
+    path = "/comments",
+    tag = "comments",
+    params(
+        ("html" = Option<Shown>, Query, description = "What is shown of each: its text alone, or simple markup too."),
+        ("before" = Option<i64>, Query, description = "Only those before the one with this number."),
+        ("limit" = Option<i64>, Query, description = "How many, at most 200."),
+    ),
+    responses(
+        (status = 200, description = "The latest first.", body = Vec<Rendered>),
+        (status = 422, description = "A parameter is not what it has to be.", body = Document),
+    )
+)]
 pub(crate) async fn list(
     State(api): State<ReferenceApi>,
     Query(wanted): Query<Wanted>,
@@ -135,6 +170,20 @@ struct OnPage {
 }
 
 /// The page.
+#[utoipa::path(
+    get,
+    path = "/comments/page",
+    tag = "comments",
+    params(
+        ("html" = Option<Shown>, Query, description = "What is shown of each: its text alone, or simple markup too."),
+        ("before" = Option<i64>, Query, description = "Only those before the one with this number."),
+        ("limit" = Option<i64>, Query, description = "How many, at most 200."),
+    ),
+    responses(
+        (status = 200, description = "A page that shows them.", body = String, content_type = "text/html"),
+        (status = 422, description = "A parameter is not what it has to be.", body = Document),
+    )
+)]
 pub(crate) async fn page(
     State(api): State<ReferenceApi>,
     Query(wanted): Query<Wanted>,

@@ -12,6 +12,7 @@ use bartizan_sinks::path::{FileName, ServedAs};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::BodyExt as _;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     ReferenceApi,
@@ -19,15 +20,15 @@ use crate::{
     body::{Query, Segment},
     fields::{Fields, FromFields, Text},
     files::{self, LONGEST},
-    problem::Problem,
+    problem::{Document, Problem},
 };
 
 /// How many files are listed at most.
 const MOST: usize = 1_000;
 
 /// A file, as it is listed.
-#[derive(Debug, Serialize)]
-pub(crate) struct Listed {
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct FileEntry {
     /// Its name.
     name: String,
     /// Its length in bytes.
@@ -35,28 +36,57 @@ pub(crate) struct Listed {
 }
 
 /// The files of whoever asks.
-#[derive(Debug, Serialize)]
-pub(crate) struct Listing {
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct FileList {
     /// By name.
-    files: Vec<Listed>,
+    files: Vec<FileEntry>,
     /// Whether there are more.
     more: bool,
 }
 
 /// Lists them.
+#[utoipa::path(
+    get,
+    path = "/files",
+    tag = "files",
+    security(("session" = []), ("token" = ["read"]), ("api_key" = ["read"])),
+    responses(
+        (status = 200, description = "One's own files, by name.", body = FileList),
+        (status = 401, description = "No credential.", body = Document),
+    )
+)]
 pub(crate) async fn list(
     State(api): State<ReferenceApi>,
     Authenticated(caller): Authenticated,
-) -> Result<Json<Listing>, Problem> {
+) -> Result<Json<FileList>, Problem> {
     let listing = api.files().with(caller.account()?, |folder| folder.list(MOST)).await?;
     let listed = listing
         .entries
         .into_iter()
-        .map(|entry| Listed { name: entry.name.as_str().to_owned(), size: entry.size });
-    Ok(Json(Listing { files: listed.collect(), more: listing.has_more }))
+        .map(|entry| FileEntry { name: entry.name.as_str().to_owned(), size: entry.size });
+    Ok(Json(FileList { files: listed.collect(), more: listing.has_more }))
 }
 
 /// Gives one out.
+#[utoipa::path(
+    get,
+    path = "/files/{name}",
+    tag = "files",
+    security(("session" = []), ("token" = ["read"]), ("api_key" = ["read"])),
+    params(("name" = String, Path, description = "The name of a file.")),
+    responses(
+        (
+            status = 200,
+            description = "The file. What a browser could run is an attachment.",
+            body = Vec<u8>,
+            content_type = "application/octet-stream"
+        ),
+        (status = 400, description = "No file has such a name.", body = Document),
+        (status = 401, description = "No credential.", body = Document),
+        (status = 403, description = "It was asked for as a script or the like.", body = Document),
+        (status = 404, description = "There is no such file.", body = Document),
+    )
+)]
 pub(crate) async fn read(
     State(api): State<ReferenceApi>,
     Authenticated(caller): Authenticated,
@@ -86,12 +116,27 @@ pub(crate) async fn read(
 }
 
 /// Keeps one by `PUT`.
+#[utoipa::path(
+    put,
+    path = "/files/{name}",
+    tag = "files",
+    security(("session" = []), ("token" = ["write"]), ("api_key" = ["write"])),
+    params(("name" = String, Path, description = "The name of a file.")),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses(
+        (status = 201, description = "It is kept, and survives a crash.", body = FileEntry),
+        (status = 400, description = "No file has such a name.", body = Document),
+        (status = 401, description = "No credential.", body = Document),
+        (status = 413, description = "It is longer than 10 MiB.", body = Document),
+        (status = 507, description = "There is no room left; the one before is still there.", body = Document),
+    )
+)]
 pub(crate) async fn put(
     State(api): State<ReferenceApi>,
     Authenticated(caller): Authenticated,
     Segment(name): Segment,
     body: Body,
-) -> Result<(StatusCode, Json<Listed>), Problem> {
+) -> Result<(StatusCode, Json<FileEntry>), Problem> {
     keep(&api, caller.account()?, files::name(&name)?, body).await
 }
 
@@ -107,16 +152,44 @@ impl FromFields for Named {
 }
 
 /// Keeps one by `POST`, with its name in the query and the file for a body.
+#[utoipa::path(
+    post,
+    path = "/files",
+    tag = "files",
+    security(("session" = []), ("token" = ["write"]), ("api_key" = ["write"])),
+    params(("name" = String, Query, description = "The name of the file.")),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses(
+        (status = 201, description = "It is kept, and survives a crash.", body = FileEntry),
+        (status = 400, description = "No file has such a name.", body = Document),
+        (status = 401, description = "No credential.", body = Document),
+        (status = 413, description = "It is longer than 10 MiB.", body = Document),
+        (status = 422, description = "There is no name.", body = Document),
+        (status = 507, description = "There is no room left; the one before is still there.", body = Document),
+    )
+)]
 pub(crate) async fn post(
     State(api): State<ReferenceApi>,
     Authenticated(caller): Authenticated,
     Query(Named { name }): Query<Named>,
     body: Body,
-) -> Result<(StatusCode, Json<Listed>), Problem> {
+) -> Result<(StatusCode, Json<FileEntry>), Problem> {
     keep(&api, caller.account()?, files::name(&name)?, body).await
 }
 
 /// Takes one away.
+#[utoipa::path(
+    delete,
+    path = "/files/{name}",
+    tag = "files",
+    security(("session" = []), ("token" = ["write"]), ("api_key" = ["write"])),
+    params(("name" = String, Path, description = "The name of a file.")),
+    responses(
+        (status = 204, description = "It is gone."),
+        (status = 401, description = "No credential.", body = Document),
+        (status = 404, description = "There is no such file.", body = Document),
+    )
+)]
 pub(crate) async fn remove(
     State(api): State<ReferenceApi>,
     Authenticated(caller): Authenticated,
@@ -133,12 +206,12 @@ async fn keep(
     account: i64,
     name: FileName,
     body: Body,
-) -> Result<(StatusCode, Json<Listed>), Problem> {
+) -> Result<(StatusCode, Json<FileEntry>), Problem> {
     // The layer bounds it by the policy's `max_body`, and answers with 413 whatever is made of the error here.
     let collected = body.collect().await;
     let contents = collected.map_err(|_| Problem::malformed("The file did not arrive whole."))?.to_bytes();
     let size = contents.len() as u64;
     let shown = name.as_str().to_owned();
     api.files().with(account, move |folder| folder.write(&name, &contents)).await?;
-    Ok((StatusCode::CREATED, Json(Listed { name: shown, size })))
+    Ok((StatusCode::CREATED, Json(FileEntry { name: shown, size })))
 }

@@ -1,23 +1,23 @@
 //! The rows of the API, one file each.
 
-mod api_keys;
-mod comments;
-mod files;
-mod info;
-mod login;
-mod ping;
-mod prefs;
-mod profile;
-mod token;
-mod transfer;
-mod users;
+pub(crate) mod api_keys;
+pub(crate) mod comments;
+pub(crate) mod files;
+pub(crate) mod info;
+pub(crate) mod login;
+pub(crate) mod ping;
+pub(crate) mod prefs;
+pub(crate) mod profile;
+pub(crate) mod token;
+pub(crate) mod transfer;
+pub(crate) mod users;
 
 use axum::{
     Router,
     routing::{delete, get, post},
 };
 
-use crate::{ReferenceApi, problem::Problem};
+use crate::{ReferenceApi, docs_page, openapi, problem::Problem};
 
 /// All rows. What they need of a caller stands in the policy.
 pub(crate) fn router() -> Router<ReferenceApi> {
@@ -40,6 +40,11 @@ pub(crate) fn router() -> Router<ReferenceApi> {
         .route("/api-keys", get(api_keys::list).post(api_keys::create))
         .route("/api-keys/rotate", post(api_keys::rotate))
         .route("/api-keys/{id}", delete(api_keys::revoke))
+        .route("/openapi.json", get(openapi::openapi))
+        .route("/docs", get(docs_page::page))
+        .route("/docs/start.js", get(docs_page::start))
+        .route("/docs/swagger-ui-bundle.js", get(docs_page::bundle))
+        .route("/docs/swagger-ui.css", get(docs_page::style))
         .fallback(async || Problem::not_found("There is nothing here."))
         .method_not_allowed_fallback(async || {
             Problem::new(http::StatusCode::METHOD_NOT_ALLOWED, "method", "This is not done here.")

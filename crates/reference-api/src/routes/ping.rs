@@ -10,12 +10,13 @@ use bartizan_sinks::command::{
 use http::StatusCode;
 use ipnet::IpNet;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     ReferenceApi,
     body::Query,
     fields::{Fields, FromFields, Text},
-    problem::Problem,
+    problem::{Document, Problem},
 };
 
 /// How long a host's name may take to be found.
@@ -39,7 +40,7 @@ impl FromFields for Host {
 }
 
 /// What came of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Pinged {
     /// The host, as it was asked for.
     host: String,
@@ -52,6 +53,23 @@ pub(crate) struct Pinged {
 }
 
 /// Asks the host whether it is there.
+#[utoipa::path(
+    get,
+    path = "/ping",
+    tag = "network",
+    security(("session" = []), ("token" = []), ("api_key" = [])),
+    params(("host" = String, Query, description = "A name or an address.")),
+    responses(
+        (status = 200, description = "Whether it answered.", body = Pinged),
+        (status = 400, description = "It is no host, or none that is asked from here.", body = Document),
+        (status = 401, description = "No credential.", body = Document),
+        (status = 404, description = "There is no such host.", body = Document),
+        (status = 422, description = "There is no host.", body = Document),
+        (status = 429, description = "Too many.", body = Document),
+        (status = 503, description = "This machine has no `ping`.", body = Document),
+        (status = 504, description = "It took too long.", body = Document),
+    )
+)]
 pub(crate) async fn ping(
     State(api): State<ReferenceApi>,
     _caller: Authenticated,

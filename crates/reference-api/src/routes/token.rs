@@ -9,6 +9,7 @@ use bartizan::{
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::Map;
+use utoipa::ToSchema;
 
 use super::login::wrong_password;
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
     body::Input,
     clock,
     fields::{Fields, FromFields},
-    problem::{Problem, Refused},
+    problem::{Document, Problem, Refused},
 };
 
 /// What somebody wants a token for.
@@ -26,6 +27,21 @@ pub(crate) struct Wanted {
     credentials: Option<Credentials>,
     /// What the token is for; `None` is all that its owner may do.
     scopes: Option<Vec<Box<str>>>,
+}
+
+/// The same, as it is documented.
+#[derive(ToSchema)]
+#[schema(as = TokenRequest)]
+#[expect(dead_code, reason = "for the document alone")]
+pub(crate) struct Documented {
+    /// The name of an account; left out where a session asks.
+    username: Option<String>,
+    /// Its password.
+    #[schema(format = Password)]
+    password: Option<String>,
+    /// What the token is for, with spaces between; all that its owner may do where nothing is said.
+    #[schema(example = "read")]
+    scope: Option<String>,
 }
 
 impl FromFields for Wanted {
@@ -40,7 +56,8 @@ impl FromFields for Wanted {
 }
 
 /// A token (RFC 6749 §5.1).
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Token)]
 pub(crate) struct Issued {
     /// For `Authorization: Bearer`.
     access_token: String,
@@ -53,6 +70,19 @@ pub(crate) struct Issued {
 }
 
 /// Makes a token.
+#[utoipa::path(
+    post,
+    path = "/token",
+    tag = "programs",
+    request_body(content((Documented = "application/json"), (Documented = "application/x-www-form-urlencoded"))),
+    responses(
+        (status = 200, description = "An access token.", body = Issued),
+        (status = 401, description = "Nobody asks, or the password is wrong.", body = Document),
+        (status = 422, description = "A field is not what it has to be.", body = Document),
+        (status = 429, description = "Too many logins have failed.", body = Document),
+        (status = 503, description = "No token can be signed now.", body = Document),
+    )
+)]
 pub(crate) async fn token(
     State(api): State<ReferenceApi>,
     sessions: Sessions,
@@ -115,6 +145,17 @@ async fn by_password(
 }
 
 /// Lets the standby take over.
+#[utoipa::path(
+    post,
+    path = "/admin/signing-keys/rotate",
+    tag = "programs",
+    security(("session" = [])),
+    responses(
+        (status = 204, description = "The standby takes over as soon as others know it."),
+        (status = 401, description = "Nobody has signed in.", body = Document),
+        (status = 403, description = "Whoever has signed in is no administrator.", body = Document),
+    )
+)]
 pub(crate) async fn rotate(State(api): State<ReferenceApi>) -> Result<StatusCode, Problem> {
     api.rotate_signing_key().await.map_err(not_signing)?;
     Ok(StatusCode::NO_CONTENT)

@@ -7,6 +7,7 @@ use axum::{Json, extract::State};
 use bartizan::Session;
 use http::StatusCode;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     ReferenceApi,
@@ -15,15 +16,20 @@ use crate::{
     clock,
     database::{Moved, NotMoved},
     fields::{Fields, FromFields, Text},
-    problem::Problem,
+    problem::{Document, Problem},
 };
 
 /// The most that is moved at once.
 const MOST: i64 = 1_000_000;
 
 /// What is to be moved.
+#[derive(ToSchema)]
 pub(crate) struct Transfer {
+    /// The name of who gets it.
+    #[schema(min_length = 1, max_length = 64, example = "bob")]
     to: String,
+    /// How much.
+    #[schema(minimum = 1, maximum = 1_000_000, example = 100)]
     amount: i64,
 }
 
@@ -38,7 +44,7 @@ impl FromFields for Transfer {
 }
 
 /// What was moved.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Transferred {
     /// The transfer's number.
     id: i64,
@@ -51,6 +57,21 @@ pub(crate) struct Transferred {
 }
 
 /// Moves it.
+#[utoipa::path(
+    post,
+    path = "/transfer",
+    tag = "money",
+    security(("session" = [])),
+    params(("x-csrf-token" = String, Header, description = "A token of `GET /csrf-token`, good for one request.")),
+    request_body(content((Transfer = "application/json"), (Transfer = "application/x-www-form-urlencoded"))),
+    responses(
+        (status = 200, description = "It was moved.", body = Transferred),
+        (status = 401, description = "Nobody has signed in.", body = Document),
+        (status = 403, description = "The token is missing, another's, or was used.", body = Document),
+        (status = 409, description = "There is less in the account.", body = Document),
+        (status = 422, description = "A field is not what it has to be.", body = Document),
+    )
+)]
 pub(crate) async fn transfer(
     State(api): State<ReferenceApi>,
     session: Session,

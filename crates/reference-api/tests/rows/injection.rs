@@ -86,7 +86,7 @@ async fn sql_in_any_parameter_changes_nothing(place: &Place) {
 
 /// Every parameter of a path or a query, with the statuses that may come back.
 fn parameters(sql: &str) -> Vec<(String, &'static [u16])> {
-    let encoded: String = sql.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let encoded = sql.bytes().fold(String::new(), |text, byte| format!("{text}%{byte:02X}"));
     // The firewall refuses some of these characters in a path.
     let query = |path: &str| format!("{path}{encoded}");
     vec![
