@@ -384,11 +384,11 @@ fn the_log_says_why_and_the_client_is_not_told() {
 /// One node's clock is a minute fast, another's a minute slow: `NOW` is what the other's says.
 #[test]
 fn the_clocks_of_two_nodes_refuse_neithers_fresh_tokens() {
+    const OUR_ISSUER: &str = "https://api.example.com";
+    const THEIR_ISSUER: &str = "https://a.example.com";
     let (default, short) =
         (build(OTHER, false), build(&format!("leeway = '5s'\nskew = '10s'\n{OTHER}"), false));
     let (default, short) = (default.unwrap(), short.unwrap());
-    const OUR_ISSUER: &str = "https://api.example.com";
-    const THEIR_ISSUER: &str = "https://a.example.com";
     for (engine, issuer, header, ahead, is_good) in [
         // What the skew of two nodes comes to, and the leeway besides.
         (&default, OUR_ISSUER, OURS, 0, true),
