@@ -17,7 +17,7 @@ pub(crate) use self::{
         KeysArguments, KeysCommand, KeysExportArguments, KeysImportArguments, KeysListArguments,
         KeysRevokeArguments, KeysRotateArguments,
     },
-    token::{TokenArguments, TokenCommand, TokenInspectArguments, TokenIssueArguments},
+    token::{TokenArguments, TokenCommand, TokenInspectArguments, TokenIssueArguments, TokenRevokeArguments},
 };
 use crate::session::KeyDigits;
 

@@ -89,7 +89,8 @@ fn public_keys(policy: &Policy, keys: Option<&Keys>) -> Vec<Box<str>> {
     keys.map(|keys| assertion_keys(keys, OsClock.now())).unwrap_or_default()
 }
 
-/// For whoever judges a policy and serves nobody: nothing is read for it, and what it makes is worth nothing.
+/// For whoever judges a policy: nothing is read for it, and what it makes is worth nothing. Whoever serves puts its own
+/// in their place first ([`Loaded::use_keys`]).
 pub(crate) fn stand_in_keys() -> Option<Keys> {
     Keys::new(&[b"no secret: nobody is served with it"]).ok()
 }

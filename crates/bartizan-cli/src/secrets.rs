@@ -19,6 +19,8 @@ const LONGEST: usize = 64 << 10;
 pub(crate) struct Secrets {
     /// `server.upstream_token`
     pub(crate) upstream_token: Option<SecretString>,
+    /// `jwt.trusted_issuer[…].ca`, one for each issuer
+    pub(crate) issuer_authorities: Vec<Option<SecretString>>,
     /// What the store is opened with.
     pub(crate) store: StoreSecrets,
     /// `store.master_key`
@@ -96,7 +98,12 @@ impl Secrets {
     pub(crate) fn read(policy: &Policy, development: bool) -> Result<Self, MissingSecrets> {
         let mut reader = Reader { development, missing: Vec::new() };
         let upstream_token = reader.read("server.upstream_token", policy.server.upstream_token.as_ref());
-        let secrets = Self { upstream_token, ..Self::kept(&mut reader, policy) };
+        let issuers = policy.jwt.iter().flat_map(|jwt| &jwt.trusted_issuer).enumerate();
+        let authorities = issuers.map(|(index, issuer)| {
+            reader.read(&format!("jwt.trusted_issuer[{index}].ca"), issuer.ca.as_ref())
+        });
+        let issuer_authorities = authorities.collect();
+        let secrets = Self { upstream_token, issuer_authorities, ..Self::kept(&mut reader, policy) };
         reader.finish(secrets)
     }
 
@@ -115,7 +122,7 @@ impl Secrets {
             reader.read(&format!("store.previous_master_keys[{index}]"), Some(key))
         });
         let previous_master_keys = previous.collect();
-        Self { upstream_token: None, store: store_secrets, master_key, previous_master_keys }
+        Self { store: store_secrets, master_key, previous_master_keys, ..Self::default() }
     }
 }
 
@@ -255,12 +262,15 @@ mod tests {
         let input = PolicyInput {
             text: "version = 1\nserver.upstream_token = 'env://BARTIZAN_TEST_A'\n[store]\npassword = 'env://BARTIZAN_TEST_B'\n\
                    ca = 'file:///dev/null'\n\
-                   master_key = 'env://BARTIZAN_TEST_C'\nprevious_master_keys = ['file:///dev/null', 'env://BARTIZAN_TEST_D']",
+                   master_key = 'env://BARTIZAN_TEST_C'\nprevious_master_keys = ['file:///dev/null', 'env://BARTIZAN_TEST_D']\n\
+                   [jwt]\nissuer = 'i'\naudience = 'a'\n[[jwt.trusted_issuer]]\nissuer = 'https://a'\naudience = 'a'\n\
+                   [[jwt.trusted_issuer]]\nissuer = 'https://b'\naudience = 'a'\nca = 'file:///dev/null'",
             ..PolicyInput::new("bartizan.toml")
         };
         let policy = load(&input).unwrap().policy;
-        let all = "6 secrets cannot be read:
+        let all = "7 secrets cannot be read:
   server.upstream_token: env://BARTIZAN_TEST_A: the environment variable is not set
+  jwt.trusted_issuer[1].ca: file:///dev/null: the value is empty
   store.password: env://BARTIZAN_TEST_B: the environment variable is not set
   store.ca: file:///dev/null: the value is empty
   store.master_key: env://BARTIZAN_TEST_C: the environment variable is not set

@@ -16,7 +16,7 @@ use crate::{
     limit::{LimitKey, Quota, Taken},
     login::LoginTurn,
     policy::{CredentialKind, LimitStore},
-    session::{Ending, NewSession, SessionKey, SessionRecord},
+    session::{Ending, NewSession, Renewal, SessionKey, SessionRecord},
 };
 
 /// The engine's answer to a request's head.
@@ -114,11 +114,14 @@ pub enum Query {
         /// The time.
         now: Timestamp,
     },
-    /// Was this token of ours revoked, or all that its subject had until it was issued? It is genuine, and its time is
-    /// not over. Answered by [`Answer::Revoked`].
+    /// Was this token of ours revoked, or all that its key signed, or all that its subject had until it was issued? It is
+    /// genuine, and its time is not over. Answered by [`Answer::Revoked`].
     Revocation {
         /// Which token, where it has a name ([`TokenDigest::of_jti`]).
         jti: Option<TokenDigest>,
+        /// Which key signed it ([`TokenDigest::of_kid`]), where whoever gave the key
+        /// [said so](VerifyingKey::revocable_as).
+        key: Option<TokenDigest>,
         /// Whose it is.
         subject: Box<str>,
         /// When it was issued. One that does not say it is older than any revocation of its subject's.
@@ -150,6 +153,9 @@ pub enum Query {
     },
     /// Begin a session. Answered by [`Answer::Done`] when it is kept for good.
     Begin(Box<NewSession>),
+    /// Give a session a new id. Answered by [`Answer::Done`] when that is kept for good, or [`Answer::Unknown`] where the
+    /// session is not alive: then nothing has changed.
+    Renew(Box<Renewal>),
     /// End sessions. Answered by [`Answer::Done`], also where there were none.
     End(Ending),
     /// Was this one-time token not used before? It is used from now on. Answered by [`Answer::Fresh`].
@@ -176,7 +182,7 @@ pub enum Query {
     },
 }
 
-/// What a store knows a token by: a SHA-256 of a one-time token, or of a token's `jti`.
+/// What a store knows a token by: a SHA-256 of a one-time token, or of a token's `jti`; or all tokens of a key, by its `kid`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TokenDigest(pub [u8; 32]);
 
@@ -184,6 +190,12 @@ impl TokenDigest {
     /// Of a token by its `jti` (RFC 7519 §4.1.7).
     pub fn of_jti(jti: &str) -> Self {
         Self(Sha256::digest(jti.as_bytes()).into())
+    }
+
+    /// Of all tokens that the key of this name signed (RFC 7515 §4.1.4). It is that of no `jti`, whatever the names are.
+    pub fn of_kid(kid: &str) -> Self {
+        // No text begins with this byte.
+        Self(Sha256::new().chain_update([0xff]).chain_update(kid.as_bytes()).finalize().into())
     }
 }
 

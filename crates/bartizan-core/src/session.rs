@@ -142,14 +142,26 @@ impl SessionRecord {
     }
 }
 
-/// A session that is to begin.
+/// A session that is to get a new id, as for a change of privileges. Unlike a [login](NewSession), it begins none where
+/// there is none: who was signed out meanwhile stays signed out, and of many that come at once one is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Renewal {
+    /// What the store knows the session by. It must be alive, and of the record's subject.
+    pub old: SessionKey,
+    /// What the store will know it by.
+    pub key: SessionKey,
+    /// What the store will keep.
+    pub record: SessionRecord,
+}
+
+/// A session that is to begin, because somebody signs in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewSession {
     /// What the store will know it by.
     pub key: SessionKey,
     /// What the store keeps.
     pub record: SessionRecord,
-    /// The session that ends in the same step: the one before login (fixation), or the one that is renewed.
+    /// The session that ends in the same step: the one that the client had before (fixation), alive or not.
     pub replaces: Option<SessionKey>,
     /// How many sessions the subject may have, this one counted; the oldest end. `None` is any number.
     pub most: Option<u32>,

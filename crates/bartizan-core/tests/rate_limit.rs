@@ -5,7 +5,9 @@ use std::{collections::HashMap, sync::Arc};
 use bartizan_core::{
     Answer, Decision, Denial, Deployment, Engine, Entropy, Form, Grant, NoTrace, Query, Recording, Reply,
     RequestHead, ResponseHead, ResponseHeader, Scheme, Step, Timestamp, Trace,
+    api_key::{ApiKeyRecord, Grantor, KeyId, NewKey},
     jwt::{Algorithm, HmacKey, VerifyingKey},
+    keys::Keys,
     limit::{self, LimitKey},
     policy::{PolicyInput, load_and_build},
 };
@@ -19,10 +21,20 @@ impl Entropy for Zeros {
     }
 }
 
+/// All of one number.
+struct All(u8);
+
+impl Entropy for All {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        bytes.fill(self.0);
+    }
+}
+
 /// Keeps buckets, and knows everybody's key but that of `wrong`.
 struct World {
     engine: Engine,
     buckets: HashMap<LimitKey, u64>,
+    api_keys: HashMap<KeyId, ApiKeyRecord>,
     /// How often a bucket was asked for.
     takes: u32,
     /// Whether buckets can be asked for.
@@ -55,9 +67,19 @@ impl World {
     fn new(policy: &str) -> Self {
         let text = format!("version = 1\norigin.public = ['http://localhost']\n{policy}");
         let input = PolicyInput { text: &text, ..PolicyInput::new("bartizan.toml") };
-        let deployment = Deployment { listen: "127.0.0.1:8080".parse().ok(), ..Deployment::default() };
+        let keys = Keys::new(&[b"0123456789abcdef0123456789abcdef"]).ok();
+        let deployment = Deployment { listen: "127.0.0.1:8080".parse().ok(), keys, ..Deployment::default() };
         let (engine, _) = load_and_build(&input, |_| Ok(deployment)).unwrap();
-        Self { engine, buckets: HashMap::new(), takes: 0, away: false }
+        Self { engine, buckets: HashMap::new(), api_keys: HashMap::new(), takes: 0, away: false }
+    }
+
+    /// A key of `owner`: another for each number.
+    fn issue(&mut self, owner: &str, number: u8) -> String {
+        let new = NewKey { owner: owner.into(), name: "n".into(), scopes: Vec::new(), expires: None };
+        let keys = self.engine.api_keys().unwrap();
+        let issued = keys.issue(new, Grantor::Operator, Timestamp(0), &mut All(number)).unwrap();
+        self.api_keys.insert(issued.record.id, issued.record);
+        issued.key.expose().to_owned()
     }
 
     /// Sends a request at `millis`.
@@ -73,7 +95,10 @@ impl World {
         token: Option<&str>,
         trace: impl Trace,
     ) -> Outcome {
-        let authorization = token.map(|name| format!("Bearer {}", token_of(name)));
+        let authorization = token.map(|name| match name {
+            key if key.contains("_live_") => format!("Bearer {key}"),
+            name => format!("Bearer {}", token_of(name)),
+        });
         let headers = [("host", "localhost")].into_iter();
         let headers = headers.chain(authorization.as_deref().map(|value| ("authorization", value)));
         let head = RequestHead {
@@ -106,6 +131,9 @@ impl World {
                 Answer::TokenKey(VerifyingKey::new(Algorithm::Hs256, Arc::new(secret())))
             }
             Query::Revocation { .. } => Answer::Revoked(false),
+            Query::ApiKey { id, .. } => {
+                self.api_keys.get(&id).map_or(Answer::Unknown, |record| Answer::ApiKey(record.clone().into()))
+            }
             Query::Take { .. } if self.away => Answer::Unavailable,
             Query::Take { key, quota, cost, now, .. } => {
                 self.takes += 1;
@@ -228,6 +256,27 @@ fn a_principal_is_counted_wherever_it_comes_from_and_after_the_address() {
     // A refusal of the requirement tells the counts too.
     let outcome = world.send(0, "/", Some("192.0.2.3"), None);
     assert_eq!((outcome.status, outcome.limit.as_deref()), (401, Some("\"address\";r=2;t=1200")));
+}
+
+#[test]
+fn a_busy_key_leaves_its_owners_others_theirs() {
+    let mut world = World::new(
+        "api_keys = {}\njwt = { issuer = 'https://a.example', audience = 'a' }\ndefault.require = { any = ['api-key', 'jwt'] }\nrate_limit.principal = { limit = 2, per = '1h' }",
+    );
+    let [busy, other, bobs] =
+        [("alice", 1), ("alice", 2), ("bob", 3)].map(|(owner, number)| world.issue(owner, number));
+    for (token, status, limit) in [
+        (&*busy, 200, "\"principal\";r=1;t=1800"),
+        (&busy, 200, "\"principal\";r=0;t=3600"),
+        (&busy, 429, "\"principal\";r=0;t=1800"),
+        (&other, 200, "\"principal\";r=1;t=1800"),
+        (&bobs, 200, "\"principal\";r=1;t=1800"),
+        ("alice", 200, "\"principal\";r=1;t=1800"),
+        (&busy, 429, "\"principal\";r=0;t=1800"),
+    ] {
+        let outcome = world.send(0, "/", ALICE, Some(token));
+        assert_eq!((outcome.status, outcome.limit.as_deref()), (status, Some(limit)), "{token}");
+    }
 }
 
 #[test]

@@ -71,11 +71,18 @@ async fn ask(store: &impl Store, query: Query) -> Result<Answer, StoreError> {
             store.session(key, now).await?.map_or(Answer::Unknown, Answer::Session)
         }
         Query::Begin(new) => store.begin(*new).await.map(|_| Answer::Done)?,
+        Query::Renew(renewal) => {
+            if store.renew(*renewal).await? {
+                Answer::Done
+            } else {
+                Answer::Unknown
+            }
+        }
         Query::End(ending) => store.end(ending).await.map(|_| Answer::Done)?,
         Query::Consume { token, until, now } => Answer::Fresh(store.consume(token, until, now).await?),
         Query::Take { key, quota, cost, now, .. } => Answer::Taken(store.take(key, quota, cost, now).await?),
-        Query::Revocation { jti, subject, issued, now } => {
-            Answer::Revoked(store.is_revoked(jti, subject, issued, now).await?)
+        Query::Revocation { jti, key, subject, issued, now } => {
+            Answer::Revoked(store.is_revoked(jti, key, subject, issued, now).await?)
         }
         Query::ApiKey { id, now } => {
             store.api_key(id, now).await?.map_or(Answer::Unknown, |record| Answer::ApiKey(Box::new(record)))

@@ -4,7 +4,7 @@ use bartizan_core::{
     Timestamp, TokenDigest,
     api_key::{ApiKeyRecord, KeyId, PepperId},
     limit::{LimitKey, Quota, Taken},
-    session::{Ending, NewSession, SessionKey, SessionRecord},
+    session::{Ending, NewSession, Renewal, SessionKey, SessionRecord},
 };
 
 use crate::{
@@ -35,6 +35,12 @@ pub trait Store: Answers {
     /// besides the one that it replaces. A session that begins again, because an acknowledgement was lost, is written
     /// anew.
     fn begin(&self, new: NewSession) -> BoxFuture<'_, Result<u32, StoreError>>;
+
+    /// Gives a session a new key, which is another than its old one; `record.created` is the time. `false` where none of
+    /// this subject is alive by the old key: then nothing changes, so that a session which was ended stays ended, and of any
+    /// number of renewals that race one is done. One that comes again, because an acknowledgement was lost, is `true`
+    /// while what it began is alive.
+    fn renew(&self, renewal: Renewal) -> BoxFuture<'_, Result<bool, StoreError>>;
 
     /// Ends sessions. How many ended; among them may be such as had ended by themselves and were not pruned.
     fn end(&self, ending: Ending) -> BoxFuture<'_, Result<u64, StoreError>>;
@@ -83,11 +89,11 @@ pub trait Store: Answers {
         body: Box<[u8]>,
     ) -> BoxFuture<'_, Result<bool, StoreError>>;
 
-    /// Revokes one token, by the digest of its `jti`; remembered until `until`, when the token is refused for its age. A
-    /// second time moves `until` forward only.
+    /// Revokes one token, by the digest of its `jti`, or all that one key signed, by the digest of its `kid`; remembered
+    /// until `until`, when the last of them is refused for its age. A second time moves `until` forward only.
     fn revoke_token(
         &self,
-        jti: TokenDigest,
+        digest: TokenDigest,
         until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<(), StoreError>>;
@@ -102,11 +108,12 @@ pub trait Store: Answers {
         now: Timestamp,
     ) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// Whether a token is revoked, by its `jti` or with its subject. One that does not say when it was issued counts as
-    /// older than any other.
+    /// Whether a token is revoked, by its `jti`, with its key or with its subject. One that does not say when it was
+    /// issued counts as older than any other.
     fn is_revoked(
         &self,
         jti: Option<TokenDigest>,
+        key: Option<TokenDigest>,
         subject: Box<str>,
         issued: Option<Timestamp>,
         now: Timestamp,

@@ -59,16 +59,21 @@ impl Seen {
 pub(crate) type Judged<B> = (Decision, Request<RequestBody<B>>);
 
 impl Shared {
-    /// Decides, or says what the engine has to ask first.
+    /// Decides, unless the engine has to ask somebody first.
     #[inline]
-    pub(crate) fn judge<B>(&self, request: &Request<B>, target: &Uri, peer: Option<IpAddr>) -> Step {
+    pub(crate) fn judge<B>(
+        &self,
+        request: &Request<B>,
+        target: &Uri,
+        peer: Option<IpAddr>,
+    ) -> Option<Decision> {
         let head = connection::head(request, target, peer, self.scheme);
         let mut evaluation = self.engine.evaluate(&head, OsClock, OsEntropy);
-        let step = evaluation.step();
-        if let Step::Done(decision @ Decision::Deny(_)) = &step {
+        let decision = evaluation.decide_unasked();
+        if let Some(decision @ Decision::Deny(_)) = &decision {
             log_denial(decision, &head, &evaluation);
         }
-        step
+        decision
     }
 
     /// Decides with the store's answers and the form's fields. It begins again, with a request that it owns, so
@@ -135,10 +140,14 @@ fn log_denial<'r, H>(
 
 /// Asks the store. One that panics has not answered, and the door stays closed.
 async fn ask(store: &dyn Answers, query: Query) -> Answer {
-    let mut asked = None;
+    let (mut query, mut asked) = (Some(query), None);
     poll_fn(|cx| {
-        let answer =
-            AssertUnwindSafe(|| asked.get_or_insert_with(|| store.answer(query.clone())).as_mut().poll(cx));
+        let answer = AssertUnwindSafe(|| {
+            if let Some(query) = query.take() {
+                asked = Some(store.answer(query));
+            }
+            asked.as_mut().map_or(Poll::Ready(Answer::Unavailable), |answer| answer.as_mut().poll(cx))
+        });
         catch_unwind(answer).unwrap_or_else(|panic| {
             forget(panic);
             Poll::Ready(Answer::Unavailable)

@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use bartizan_core::{Engine, Scheme, Step};
+use bartizan_core::{Engine, Scheme};
 use http::{Request, Response};
 use http_body::Body;
 use tower_layer::Layer;
@@ -171,7 +171,7 @@ where
     fn call(&mut self, request: Request<I>) -> Self::Future {
         let target = connection::target(request.uri(), request.extensions());
         let seen = Seen::of(&request, target);
-        if let Step::Done(decision) = self.shared.judge(&request, target, seen.peer) {
+        if let Some(decision) = self.shared.judge(&request, target, seen.peer) {
             return ResponseFuture::settled(&self.shared, decision, seen, request, &mut self.inner);
         }
         // The service that was polled ready is the one to call; its clone waits for the next request.

@@ -19,6 +19,9 @@ pub enum SessionError {
         /// How long until the next attempt is looked at.
         retry_after: Duration,
     },
+    /// The session that was to be renewed has ended, or has been renewed by another request: 401.
+    #[error("the session has ended; sign in again")]
+    Ended,
     /// The store cannot be asked now: 503.
     #[error("the store cannot be asked about sessions now")]
     Unavailable,
@@ -39,12 +42,17 @@ impl Notes {
         let (reason, error) = self.refused.clone()?;
         Some(match error {
             SessionError::Limited { retry_after } => grant.fail_until(reason, retry_after, OsEntropy),
-            SessionError::Unavailable => grant.fail(reason, OsEntropy),
+            SessionError::Ended | SessionError::Unavailable => grant.fail(reason, OsEntropy),
         })
     }
 }
 
 impl Handle {
+    /// The session has ended.
+    pub(crate) fn ended(&self) -> SessionError {
+        self.refuse(Reason::new(DenialCode::AuthInvalid), SessionError::Ended)
+    }
+
     /// The store cannot be asked.
     pub(crate) fn unavailable(&self) -> SessionError {
         self.refuse(Reason::new(DenialCode::StoreUnavailable), SessionError::Unavailable)
@@ -85,6 +93,7 @@ mod axum_response {
                 Self::Limited { retry_after } => {
                     (StatusCode::TOO_MANY_REQUESTS, retry_after.as_millis().div_ceil(1000).max(1).to_string())
                 }
+                Self::Ended => return (StatusCode::UNAUTHORIZED, Extension(self)).into_response(),
                 Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "5".to_owned()),
             };
             (status, [(RETRY_AFTER, seconds)], Extension(self)).into_response()

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bartizan_core::{
-    Answer, Clock as _, Engine, Grant, Principal, Query,
+    Answer, BegunSession, Clock as _, Engine, Grant, Principal, Query,
     session::{Ending, SessionKey},
 };
 use bartizan_store::Answers;
@@ -70,11 +70,17 @@ impl Sessions {
 
     /// Gives the session that there is a new id, as for a change of privileges; its times begin anew. Does nothing where
     /// nobody is signed in.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::Ended`] where the session has ended while this request was under way, as by a revocation, or where
+    /// another request has given it a new id first: it begins no second one.
     pub async fn rotate(&self) -> Result<(), SessionError> {
-        match self.current().await? {
-            Some(session) => self.begin(&session.0.subject, session.0.scopes).await,
-            None => Ok(()),
-        }
+        let handle = &self.0;
+        let (Some(session), Some(old)) = (self.current().await?, handle.presented()) else { return Ok(()) };
+        let Session(Principal { subject, scopes, .. }) = session;
+        let renewed = handle.engine.renew_session(old, &subject, scopes, OsClock, OsEntropy);
+        self.put_down(renewed).await
     }
 
     /// Ends the client's session and takes its cookie.
@@ -111,18 +117,29 @@ impl Sessions {
 
     async fn begin(&self, subject: &str, scopes: Vec<Box<str>>) -> Result<(), SessionError> {
         let handle = &self.0;
-        let begun = handle.engine.begin_session(subject, scopes, handle.presented(), OsClock, OsEntropy);
-        let Some(begun) = begun else { return Err(handle.unavailable()) };
-        let Query::Begin(new) = &begun.query else { return Err(handle.unavailable()) };
-        let key = new.key;
-        match handle.store.answer(begun.query).await {
+        self.put_down(handle.engine.begin_session(subject, scopes, handle.presented(), OsClock, OsEntropy))
+            .await
+    }
+
+    /// Has it kept, and its cookie sent.
+    async fn put_down(&self, begun: Option<BegunSession>) -> Result<(), SessionError> {
+        let handle = &self.0;
+        let Some(BegunSession { query, cookie }) = begun else { return Err(handle.unavailable()) };
+        let key = match &query {
+            Query::Begin(new) => new.key,
+            Query::Renew(renewal) => renewal.key,
+            _ => return Err(handle.unavailable()),
+        };
+        match handle.store.answer(query).await {
             Answer::Done => {
-                handle.outbox().set(Outbox {
-                    presented: Some(key),
-                    cookie: Some(begun.cookie),
-                    ..Outbox::default()
-                });
+                let cookie = Some(cookie);
+                handle.outbox().set(Outbox { presented: Some(key), cookie, ..Outbox::default() });
                 Ok(())
+            }
+            Answer::Unknown => {
+                // The cookie stays with the client: it may be the new one, of another request that came first.
+                handle.outbox().set(Outbox::default());
+                Err(handle.ended())
             }
             _ => Err(handle.unavailable()),
         }

@@ -2,13 +2,15 @@
 
 use bartizan::{OsEntropy, Session};
 use bartizan_core::{Entropy as _, Principal};
+use bartizan_sinks::password::{PasswordError, PasswordHash, Passwords};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::SecretString;
+use thiserror::Error;
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use crate::{
     database::{Account, Database, DatabaseError, NewAccount},
-    passwords::{PasswordHash, Passwords},
     problem::Problem,
 };
 
@@ -35,22 +37,28 @@ pub struct NewPassword {
     pub password: SecretString,
 }
 
+/// The people of a first start could not be made.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SeedError {
+    /// Their passwords.
+    #[error("the accounts of a first start cannot be made: {0}")]
+    Password(#[from] PasswordError),
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
 /// Makes the people of a first start; none where there is any account already.
-pub(crate) async fn seed(
-    database: &Database,
-    passwords: &Passwords,
-) -> Result<Vec<NewPassword>, DatabaseError> {
+pub(crate) async fn seed(database: &Database, passwords: &Passwords) -> Result<Vec<NewPassword>, SeedError> {
     let mut made = Vec::new();
     if database.has_accounts().await? {
         return Ok(made);
     }
     for (id, name, display_name, scopes) in PEOPLE {
         let password = fresh();
-        let Some(hash) = passwords.hash(&password).await else {
-            return Err(DatabaseError::Foreign("no password could be hashed"));
-        };
-        let new =
-            NewAccount { id, name, display_name, password: hash.as_str(), scopes, balance: BALANCE };
+        let hash = passwords.hash(&password).await?;
+        let new = NewAccount { id, name, display_name, password: hash.as_str(), scopes, balance: BALANCE };
         // Where another node was quicker, its password is the one.
         if database.create_account(&new).await? {
             made.push(NewPassword { name: name.to_owned(), password });
@@ -66,8 +74,13 @@ fn fresh() -> SecretString {
 }
 
 /// A name and a password, as somebody claims to be whom they name.
+#[derive(ToSchema)]
 pub(crate) struct Credentials {
+    /// The name of the account.
+    #[schema(min_length = 1, max_length = 64, example = "alice")]
     pub(crate) username: String,
+    /// Its password.
+    #[schema(value_type = String, format = Password)]
     pub(crate) password: SecretString,
 }
 
@@ -76,16 +89,22 @@ pub(crate) async fn verify(
     database: &Database,
     passwords: &Passwords,
     credentials: &Credentials,
-) -> Result<Option<Account>, DatabaseError> {
+) -> Result<Option<Account>, Problem> {
     let account = database.account(&credentials.username).await?;
     let hash = match &account {
         Some(account) => Some(
             PasswordHash::parse(&account.password)
-                .ok_or(DatabaseError::Foreign("a password's hash that is none"))?,
+                .map_err(|_| DatabaseError::Foreign("a password's hash that is none"))?,
         ),
         None => None,
     };
-    let is_right = passwords.verify(&credentials.password, hash.as_ref()).await;
+    let is_right =
+        passwords.verify(&credentials.password, hash.as_ref()).await.map_err(|error| match error {
+            PasswordError::Busy => {
+                Problem::unavailable("Too many are signing in now; try again in a second.")
+            }
+            error => Problem::internal(&error),
+        })?;
     Ok(account.filter(|_| is_right))
 }
 

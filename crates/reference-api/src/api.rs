@@ -5,24 +5,29 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use axum::{Router, ServiceExt, extract::Request};
 use bartizan::{
     Answers, BartizanLayer, BartizanService, Engine, Layer as _, OsClock, Store,
-    jwt::{CaFault, FetchDocument, HttpsFetch, IssuerFault, KeyRing, KeyRingError, Refreshing, WithTokenKeys},
+    jwt::{
+        CaFault, FetchDocument, HttpsFetch, IssuerFault, KeyRing, KeyRingError, Refreshing, WithTokenKeys,
+    },
 };
-use bartizan_core::{Clock as _, keys::Keys, policy::Policy};
+use bartizan_core::{Clock as _, Deployment, keys::Keys, policy::Policy};
+use bartizan_sinks::password::Passwords;
 use bartizan_store::StoreError;
 use secrecy::SecretString;
 use thiserror::Error;
 use tokio::{net::TcpListener, runtime::Handle};
 
 use crate::{
-    accounts::{self, NewPassword},
+    accounts::{self, NewPassword, SeedError},
     database::{Database, DatabaseError},
+    files::Files,
     master_key::{self, MasterKeyError},
-    passwords::Passwords,
+    openapi,
     policy::{PolicyFault, PolicySource},
     routes,
     settings::Settings,
@@ -46,7 +51,10 @@ struct Inner {
     ring: KeyRing,
     answers: Arc<dyn Answers>,
     passwords: Passwords,
-    folder: PathBuf,
+    files: Files,
+    openapi: String,
+    ping: PathBuf,
+    ping_timeout: Duration,
     _refreshing: Refreshing,
     _pruning: Pruning,
 }
@@ -89,6 +97,9 @@ pub enum OpenError {
     /// The application's tables.
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    /// The accounts of a first start.
+    #[error(transparent)]
+    Seed(#[from] SeedError),
     /// The engine's store.
     #[error("the engine's store: {0}")]
     Store(#[from] StoreError),
@@ -123,8 +134,7 @@ impl ReferenceApi {
         if !engine.has_sessions() {
             return Err(PolicyFault::Lacks("session").into());
         }
-        let facts =
-            Facts { issuer: jwt.issuer.as_str().into(), audience: jwt.audience.as_str().into() };
+        let facts = Facts { issuer: jwt.issuer.as_str().into(), audience: jwt.audience.as_str().into() };
 
         let password = store_password(&policy, &source, is_development)?;
         let store = state::open(settings, &policy, password).await?;
@@ -137,6 +147,8 @@ impl ReferenceApi {
         let database = Database::open(&settings.database, &folder).await?;
         let passwords = Passwords::new(HASHED_AT_ONCE);
         let accounts = accounts::seed(&database, &passwords).await?;
+        let origin = policy.origin.public.first().map_or("/", String::as_str);
+        let openapi = serde_json::to_string(&openapi::document(origin)).unwrap_or_default();
         let api = Self(Arc::new(Inner {
             facts,
             keys,
@@ -144,7 +156,10 @@ impl ReferenceApi {
             ring,
             answers: Arc::new(answers),
             passwords,
-            folder,
+            files: Files::below(&folder),
+            openapi,
+            ping: settings.ping.clone(),
+            ping_timeout: settings.ping_timeout,
             _refreshing: refreshing,
             _pruning: Pruning::of(Arc::clone(&store)),
             store,
@@ -177,9 +192,18 @@ impl ReferenceApi {
 
     /// Serves until the listener fails.
     pub async fn serve(&self, listener: TcpListener) -> io::Result<()> {
+        self.serve_until(listener, std::future::pending()).await
+    }
+
+    /// Serves until `end`, and then what is under way.
+    pub async fn serve_until(
+        &self,
+        listener: TcpListener,
+        end: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<()> {
         let service = self.service();
         let make = ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(service);
-        axum::serve(listener, make).await
+        axum::serve(listener, make).with_graceful_shutdown(end).await
     }
 
     /// Lets the standby among the signing keys take over now, without any token refused.
@@ -195,6 +219,16 @@ impl ReferenceApi {
     /// The profile of the policy.
     pub fn profile(&self) -> &str {
         self.0.source.profile()
+    }
+
+    /// Its policy.
+    pub(crate) fn policy(&self) -> Result<Policy, PolicyFault> {
+        self.0.source.read()
+    }
+
+    /// Where its policy is used.
+    pub(crate) fn deployment(&self) -> Deployment {
+        self.0.source.deployment(&self.0.keys)
     }
 
     /// The application's tables.
@@ -227,9 +261,24 @@ impl ReferenceApi {
         &self.0.facts
     }
 
-    /// The data folder.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.0.folder
+    /// The OpenAPI document.
+    pub(crate) fn openapi(&self) -> &str {
+        &self.0.openapi
+    }
+
+    /// Where `ping` is.
+    pub(crate) fn ping_program(&self) -> &Path {
+        &self.0.ping
+    }
+
+    /// How long `ping` may run.
+    pub(crate) fn ping_timeout(&self) -> Duration {
+        self.0.ping_timeout
+    }
+
+    /// What people have uploaded.
+    pub(crate) fn files(&self) -> &Files {
+        &self.0.files
     }
 }
 
@@ -252,11 +301,7 @@ fn make_folder(path: &Path) -> Result<PathBuf, OpenError> {
 
 /// Says where the engine's state is, where the policy says nothing; and where the master key is that is made where the
 /// policy names none.
-fn place_state(
-    source: &mut PolicySource,
-    settings: &Settings,
-    folder: &Path,
-) -> Result<PathBuf, OpenError> {
+fn place_state(source: &mut PolicySource, settings: &Settings, folder: &Path) -> Result<PathBuf, OpenError> {
     let url = |text: &str| toml_string(text);
     let written = source.read()?.store;
     let named = written.as_ref().and_then(|store| store.url.clone());
@@ -270,7 +315,9 @@ fn place_state(
     let place = place.or_else(|| written.as_ref()?.url.clone());
     let key_file = match &place {
         None => folder.join("state.db.key"),
-        Some(url) => url.path().map_or_else(|| folder.join("master.key"), |path| format!("{path}.key").into()),
+        Some(url) => {
+            url.path().map_or_else(|| folder.join("master.key"), |path| format!("{path}.key").into())
+        }
     };
     let is_shared = place.is_some_and(|url| url.path().is_none() && url.as_str() != "memory:");
     if is_shared && written.is_none_or(|store| store.master_key.is_none()) {

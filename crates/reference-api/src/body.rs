@@ -24,7 +24,8 @@ impl<S: Sync, T: FromFields> FromRequest<S> for Input<T> {
         let kind = Kind::of(&parts)?;
         // The layer bounds it by the policy's `max_body`, and answers with 413 whatever is made of the error here.
         let collected = Body::collect(body).await;
-        let bytes = collected.map_err(|_| Problem::malformed("The body could not be read to its end."))?.to_bytes();
+        let bytes =
+            collected.map_err(|_| Problem::malformed("The body could not be read to its end."))?.to_bytes();
         let fields = match kind {
             _ if bytes.is_empty() => Fields::default(),
             Some(Kind::Json) => Fields::of_json(json(&bytes)?)?,
@@ -45,7 +46,8 @@ impl Kind {
     fn of(parts: &Parts) -> Result<Option<Self>, Problem> {
         let mut types = parts.headers.get_all(header::CONTENT_TYPE).iter();
         let Some(content_type) = types.next() else { return Ok(None) };
-        let essence = content_type.as_bytes().split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
+        let essence =
+            content_type.as_bytes().split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
         match essence {
             _ if types.next().is_some() => Err(unsupported()),
             _ if essence.eq_ignore_ascii_case(b"application/json") => Ok(Some(Self::Json)),

@@ -32,15 +32,15 @@ pub(crate) enum Text {
     Line,
     /// Line breaks and tabs too: a comment.
     Lines,
+    /// Any: whoever reads it looks at each himself.
+    Any,
 }
 
 impl Fields {
     /// Of a JSON object. Anything else has no fields.
     pub(crate) fn of_json(value: Value) -> Result<Self, Problem> {
         match value {
-            Value::Object(object) => {
-                Ok(Self { values: object.into_iter().collect(), ..Self::default() })
-            }
+            Value::Object(object) => Ok(Self { values: object.into_iter().collect(), ..Self::default() }),
             _ => Err(Problem::malformed("The body has to be a JSON object.")),
         }
     }
@@ -79,6 +79,11 @@ impl Fields {
         self.errors.push(FieldError { field: field.into(), message: message.into() });
     }
 
+    /// Takes a field away that others have read.
+    pub(crate) fn ignore(&mut self, name: &str) {
+        self.values.remove(name);
+    }
+
     /// Whether there is such a field.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.values.get(name).is_some_and(|value| !value.is_null())
@@ -100,7 +105,11 @@ impl Fields {
             let (least, most) = length.into_inner();
             return self.refuse(name, format!("has to have {least} to {most} characters"));
         }
-        let is_allowed = |char: char| kind == Text::Lines && matches!(char, '\n' | '\r' | '\t');
+        let is_allowed = |char: char| match kind {
+            Text::Line => false,
+            Text::Lines => matches!(char, '\n' | '\r' | '\t'),
+            Text::Any => true,
+        };
         if text.chars().any(|char| char.is_control() && !is_allowed(char)) {
             return self.refuse(name, "has control characters, which it may not have");
         }
@@ -108,6 +117,7 @@ impl Fields {
     }
 
     /// The same where it may be left out.
+    #[expect(clippy::option_option, reason = "whether it is right, and whether it is there")]
     pub(crate) fn optional_text(
         &mut self,
         name: &'static str,
@@ -145,6 +155,7 @@ impl Fields {
     }
 
     /// The same where it may be left out.
+    #[expect(clippy::option_option, reason = "whether it is right, and whether it is there")]
     pub(crate) fn optional_integer(
         &mut self,
         name: &'static str,
@@ -172,13 +183,11 @@ impl Fields {
             Some(Value::Null) | None => return self.refuse(name, "is missing"),
             Some(_) => None,
         };
-        match chosen {
-            Some((_, choice)) => Some(*choice),
-            None => {
-                let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-                self.refuse(name, format!("has to be one of: {}", words.join(", ")))
-            }
+        if let Some((_, choice)) = chosen {
+            return Some(*choice);
         }
+        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+        self.refuse(name, format!("has to be one of: {}", words.join(", ")))
     }
 
     /// The same with a choice for whoever says nothing.
@@ -192,6 +201,7 @@ impl Fields {
     }
 
     /// Scopes: a list, or words with spaces between them (RFC 6749 §3.3). `None` within, where it is left out.
+    #[expect(clippy::option_option, reason = "whether it is right, and whether it is there")]
     pub(crate) fn scopes(&mut self, name: &'static str) -> Option<Option<Vec<Box<str>>>> {
         if self.is_left_out(name) {
             return Some(None);
@@ -203,13 +213,17 @@ impl Fields {
             }
             _ => None,
         };
-        let is_scope = |scope: &Box<str>| {
+        let is_scope = |scope: &str| {
             (1..=64).contains(&scope.len())
                 && scope.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'))
         };
         match scopes {
-            Some(scopes) if scopes.len() <= 20 && scopes.iter().all(is_scope) => Some(Some(scopes)),
-            _ => self.refuse(name, "has to be a list of at most 20 scopes, or scopes with spaces between them"),
+            Some(scopes) if scopes.len() <= 20 && scopes.iter().all(|scope| is_scope(scope)) => {
+                Some(Some(scopes))
+            }
+            _ => {
+                self.refuse(name, "has to be a list of at most 20 scopes, or scopes with spaces between them")
+            }
         }
     }
 

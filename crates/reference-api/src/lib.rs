@@ -27,17 +27,21 @@
 mod accounts;
 mod api;
 mod body;
+mod clock;
 mod database;
+mod docs_page;
 mod fields;
+mod files;
+pub mod lab;
 mod master_key;
-mod passwords;
+mod openapi;
 mod policy;
 mod problem;
 mod routes;
 mod settings;
 mod state;
 
-pub use accounts::NewPassword;
+pub use accounts::{NewPassword, SeedError};
 pub use api::{OpenError, Opened, ReferenceApi};
 pub use database::DatabaseError;
 pub use master_key::MasterKeyError;

@@ -106,7 +106,9 @@ pub(crate) fn resolve(
         SecretProvider::Literal if is_development => {
             Ok(Zeroizing::new(reference.expose_literal().unwrap_or_default().as_bytes().to_vec()))
         }
-        SecretProvider::Literal => Err(failed("a secret stands in no policy outside the development profile")),
+        SecretProvider::Literal => {
+            Err(failed("a secret stands in no policy outside the development profile"))
+        }
         _ => Err(failed("it is kept where this cannot look; write `env://NAME` or `file:///path`")),
     }
 }

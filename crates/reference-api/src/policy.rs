@@ -116,13 +116,18 @@ impl PolicySource {
         keys: &Keys,
         overlay: &[(String, String)],
     ) -> Result<(Engine, Document), PolicyFault> {
-        let deployment = Deployment {
+        let deployment = self.deployment(keys);
+        self.with(overlay, |input| load_and_build(input, |_| Ok(deployment)))
+    }
+
+    /// Where it is used, with these keys.
+    pub(crate) fn deployment(&self, keys: &Keys) -> Deployment {
+        Deployment {
             listen: Some(self.listen),
             development: self.profile() == "development",
             keys: Some(keys.clone()),
             ..Deployment::default()
-        };
-        self.with(overlay, |input| load_and_build(input, |_| Ok(deployment)))
+        }
     }
 
     fn with<T>(

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use bartizan::SessionError;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// A problem document.
 #[derive(Debug)]
@@ -18,21 +19,19 @@ pub(crate) struct Problem {
 }
 
 /// What is wrong with one field of a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct FieldError {
     /// Which: `amount`.
+    #[schema(value_type = String)]
     pub(crate) field: Cow<'static, str>,
     /// What it has to be.
+    #[schema(value_type = String)]
     pub(crate) message: Cow<'static, str>,
 }
 
 impl Problem {
     /// A problem of this kind. `code` is for programs, `title` for people.
-    pub(crate) fn new(
-        status: StatusCode,
-        code: &'static str,
-        title: impl Into<Cow<'static, str>>,
-    ) -> Self {
+    pub(crate) fn new(status: StatusCode, code: &'static str, title: impl Into<Cow<'static, str>>) -> Self {
         Self { status, code, title: title.into(), errors: Vec::new() }
     }
 
@@ -87,25 +86,33 @@ impl Problem {
     }
 }
 
-/// The document, as it is sent.
-#[derive(Serialize)]
-struct Document<'p> {
+/// What was wrong (RFC 9457), as `application/problem+json`.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct Document {
+    /// `urn:reference-api:problem:` and the code, or `urn:bartizan:denial:` and the code where the policy refuses.
     r#type: String,
-    title: &'p str,
+    /// For people.
+    #[schema(value_type = String)]
+    title: Cow<'static, str>,
+    /// The status of the response.
     status: u16,
-    code: &'p str,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    errors: &'p [FieldError],
+    /// For programs.
+    code: &'static str,
+    /// All that is wrong with single fields.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    errors: Vec<FieldError>,
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let document = Document {
             r#type: format!("urn:reference-api:problem:{}", self.code),
-            title: &self.title,
+            title: self.title,
             status: self.status.as_u16(),
             code: self.code,
-            errors: &self.errors,
+            errors: self.errors,
         };
         // Texts alone: it cannot fail.
         let body = serde_json::to_vec(&document).unwrap_or_default();

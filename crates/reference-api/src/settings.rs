@@ -5,6 +5,7 @@ use std::{
     env, fmt,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use bartizan_core::policy::StoreUrl;
@@ -33,6 +34,10 @@ pub struct Settings {
     /// Where the engine keeps sessions, keys and limits; `None` is what the policy's `[store]` says, and where that says
     /// nothing a file in [`data`](Self::data).
     pub store: Option<StoreSettings>,
+    /// The system's `ping`, by its absolute path.
+    pub ping: PathBuf,
+    /// How long `ping` may run.
+    pub ping_timeout: Duration,
     /// The variables that the policy's `${env:…}`, its `env://…` and its overrides (`BARTIZAN__…`) are read from.
     pub environment: BTreeMap<String, String>,
 }
@@ -66,6 +71,8 @@ impl Settings {
             listen: (Ipv4Addr::LOCALHOST, 8080).into(),
             database: DatabaseSettings::Sqlite,
             store: None,
+            ping: first_of(&["/usr/bin/ping", "/bin/ping", "/sbin/ping"]),
+            ping_timeout: Duration::from_secs(5),
             environment: BTreeMap::new(),
         }
     }
@@ -86,6 +93,12 @@ impl Settings {
         self.environment.insert("REFERENCE_API_ORIGIN".to_owned(), origin.into());
         self
     }
+}
+
+/// The first of these that is there; else the first.
+fn first_of(paths: &[&str]) -> PathBuf {
+    let found = paths.iter().map(Path::new).find(|path| path.exists());
+    found.map_or_else(|| paths.first().copied().unwrap_or_default().into(), Path::to_owned)
 }
 
 impl fmt::Debug for Settings {

@@ -28,9 +28,11 @@ pub(crate) async fn open(
         (Some(store), _) => StoreOptions::new(store.url.clone()),
         (None, Some(options)) => options,
         // A policy with sessions names one.
-        (None, None) => StoreOptions::new(bartizan_core::policy::StoreUrl::parse("memory:").map_err(|_| {
-            StoreError::Foreign { what: "[store]".to_owned(), why: "the policy names none".to_owned() }
-        })?),
+        (None, None) => {
+            StoreOptions::new(bartizan_core::policy::StoreUrl::parse("memory:").map_err(|_| {
+                StoreError::Foreign { what: "[store]".to_owned(), why: "the policy names none".to_owned() }
+            })?)
+        }
     };
     if let Some(password) = settings.store.as_ref().and_then(|store| store.password.clone()).or(password) {
         options = options.password(password);

@@ -68,7 +68,9 @@ impl CaseStore {
             }
             Query::Session { now, .. } => self.session(*now),
             Query::ApiKey { now, .. } => self.api_key(*now),
-            Query::Begin(_) | Query::End(_) if !matches!(self.answer, StoreAnswer::Unavailable) => {
+            Query::Begin(_) | Query::Renew(_) | Query::End(_)
+                if !matches!(self.answer, StoreAnswer::Unavailable) =>
+            {
                 Answer::Done
             }
             Query::Consume { .. } => self.fresh.map_or(Answer::Unavailable, Answer::Fresh),

@@ -2,17 +2,20 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, Subcommand};
+use bartizan_core::Timestamp;
+use clap::{ArgGroup, Args, Subcommand};
 use serde_json::Value;
 
 use super::{PolicyArguments, keys::span};
+use crate::when;
 
-/// Make a token, or see what is in one and whether it is good
+/// Make a token, see what is in one and whether it is good, or revoke some
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   bartizan token issue --subject alice --scope 'orders:read'
-  bartizan token inspect - < token.txt")]
+  bartizan token inspect - < token.txt
+  bartizan token revoke --subject alice")]
 pub(crate) struct TokenArguments {
     #[command(subcommand)]
     pub(crate) command: TokenCommand,
@@ -23,6 +26,7 @@ pub(crate) struct TokenArguments {
 pub(crate) enum TokenCommand {
     Issue(TokenIssueArguments),
     Inspect(TokenInspectArguments),
+    Revoke(TokenRevokeArguments),
 }
 
 /// Make an access token, signed by the key ring
@@ -95,6 +99,48 @@ pub(crate) struct TokenInspectArguments {
     pub(crate) policy: PolicyArguments,
 }
 
+/// Revoke a token, or all that somebody was given until now
+///
+/// Every node asks the store about each token, so it is refused from the next request on. Those who verify with our JWK
+/// set do not ask: for them it is good until it ends, which is why tokens live for minutes.
+///
+/// The token itself is best, from standard input: it is verified first, and its revocation is kept for as long as it
+/// would have been good. With --jti nobody can know whether there is such a token, and it is kept for as long as a key is
+/// good that may have signed it. With --subject all of somebody's tokens are revoked that were issued before a time; the
+/// next one that they are given is good.
+///
+/// On a terminal it asks first. It cannot be taken back.
+#[derive(Args, Debug)]
+#[command(group = ArgGroup::new("meant").required(true).args(["token", "jti", "subject"]), after_help = "\
+Examples:
+  bartizan token revoke - --yes < token.txt
+  bartizan token revoke --jti lyBs4x6KLtBTodNDxuKp2g
+  bartizan token revoke --subject alice
+  bartizan token revoke --subject alice --before 2026-11-26T08:00:00Z
+
+A node whose clock is ahead dates its tokens ahead: a --before of a minute from now takes these too.
+After a leak of a key: `bartizan keys revoke`. Sessions: `bartizan session revoke`.
+The exit code is 1 where the token is refused already, and where the answer was no.")]
+pub(crate) struct TokenRevokeArguments {
+    /// The token; - is standard input
+    #[arg(value_name = "TOKEN")]
+    pub(crate) token: Option<String>,
+    /// The token's jti, as `bartizan token issue` and the claims show it
+    #[arg(long, value_name = "ID", value_parser = jti, allow_hyphen_values = true)]
+    pub(crate) jti: Option<String>,
+    /// Whose tokens
+    #[arg(long, value_name = "SUBJECT", value_parser = subject)]
+    pub(crate) subject: Option<String>,
+    /// With --subject: what was issued before then, 2026-12-31 or 2026-12-31T18:00:00Z; else before now
+    #[arg(long, value_name = "TIME", value_parser = when::instant, conflicts_with_all = ["token", "jti"])]
+    pub(crate) before: Option<Timestamp>,
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArguments,
+}
+
 /// Scopes, as they stand in a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Scopes(pub(crate) Vec<Box<str>>);
@@ -119,6 +165,11 @@ fn subject(text: &str) -> Result<String, String> {
     } else {
         Err("a subject is a text of 1 to 256 bytes without control characters".into())
     }
+}
+
+/// What a verifier takes for a token's name.
+fn jti(text: &str) -> Result<String, String> {
+    subject(text).map_err(|_| "a jti is a text of 1 to 256 bytes without control characters".into())
 }
 
 fn lifetime(text: &str) -> Result<Duration, String> {

@@ -64,6 +64,11 @@ pub(crate) enum KeysError {
     /// One that was revoked before.
     #[error("the key {kid} was revoked {ago}; nothing is left to do")]
     Revoked { kid: Box<str>, ago: String },
+    /// Only the ring was written.
+    #[error(
+        "the key {kid} is revoked in the ring, and the store could not be told to refuse its tokens at once: {error}"
+    )]
+    Half { kid: Box<str>, error: StoreError },
     /// Too little of a name.
     #[error("`{}` is too short to name a key: write {FEWEST} characters of its kid, or more", printable(.0))]
     Short(String),
@@ -97,6 +102,9 @@ impl KeysError {
             Self::NoRing(_) => "`bartizan serve` makes it when it starts for the first time; `bartizan keys import` too".into(),
             Self::Unknown(_) | Self::Short(_) => "`bartizan keys list` shows those that it has".into(),
             Self::Ambiguous(_) => "write more of it: `bartizan keys list --json` shows whole kids".into(),
+            Self::Half { .. } => {
+                "run it again: until then a node refuses them only when it has read the ring".into()
+            }
             Self::NotAsked => "--yes revokes it without asking".into(),
             Self::NoForm(_) => {
                 "a PEM begins with `-----BEGIN`, a JWK with `{`; a secret as it stands in an app's settings needs --secret"
@@ -128,7 +136,7 @@ pub(crate) fn deployment(arguments: &PolicyArguments) -> Result<Option<Deploymen
 }
 
 /// The ring as it is kept. It is neither turned nor made, and no key of it is opened.
-fn kept(deployment: &Deployment) -> Result<Ring, KeysError> {
+pub(crate) fn kept(deployment: &Deployment) -> Result<Ring, KeysError> {
     let store = deployment.store.store();
     let document = deployment.wait_for(store.document(DocumentName::KEY_RING))?;
     let document = document.ok_or_else(|| KeysError::NoRing(deployment.url.clone()))?;

@@ -2,10 +2,10 @@
 
 use std::io::{self, IsTerminal as _};
 
-use bartizan::OsClock;
+use bartizan::{OsClock, jwt::KeyRingError};
 use bartizan_core::{
     Clock as _, Timestamp,
-    key_ring::{Ring, Settings, Snapshot, State},
+    key_ring::{RevokeError, Ring, Settings, Snapshot, State},
 };
 
 use super::{KeysError, find, issuers, kept, list::state_name, shown};
@@ -33,18 +33,41 @@ fn revoke(deployment: &Deployment, arguments: &KeysRevokeArguments) -> Result<Ou
     let (ring, settings) = (kept(deployment)?, issuers(&deployment.loaded)?.ring().clone());
     let key = find(&ring, &arguments.kid)?;
     let kid = key.kid();
-    if let Some(at) = key.revoked() {
-        return Err(KeysError::Revoked { kid: kid.into(), ago: ago(at, OsClock.now()) }.into());
-    }
-    if !arguments.yes && !terminal::agrees(&question(&ring, kid, &settings, OsClock.now()))? {
+    let before = key.revoked();
+    // Where it was, there is nothing to agree to: at the most that it is completed.
+    if before.is_none()
+        && !arguments.yes
+        && !terminal::agrees(&question(&ring, kid, &settings, OsClock.now()))?
+    {
         terminal::print("nothing was revoked\n")?;
         return Ok(Outcome::Faults);
     }
     let now = OsClock.now();
     let keys = super::open(deployment, now)?;
-    deployment.wait_for(keys.revoke(kid, now)).map_err(KeysError::from)?;
+    let revoked = deployment.wait_for(keys.revoke(kid, now));
+    revoked.map_err(|error| failure(kid, &keys.ring(), error, now))?;
+    if let Some(at) = before {
+        terminal::print(&format!(
+            "{kid} was revoked {}, but not to the end; now every node refuses what it signed\n",
+            ago(at, now)
+        ))?;
+        return Ok(Outcome::Fine);
+    }
     terminal::print(&told(kid, keys.ring(), keys.settings(), now))?;
     Ok(Outcome::Fine)
+}
+
+fn failure(kid: &str, ring: &Ring, error: KeyRingError, now: Timestamp) -> KeysError {
+    let kid = kid.into();
+    match error {
+        KeyRingError::Revoke(RevokeError::AlreadyRevoked { at, .. }) => {
+            KeysError::Revoked { kid, ago: ago(at, now) }
+        }
+        KeyRingError::Store(error) if ring.key(&kid).is_some_and(|key| key.revoked().is_some()) => {
+            KeysError::Half { kid, error }
+        }
+        error => error.into(),
+    }
 }
 
 fn question(ring: &Ring, kid: &str, settings: &Settings, now: Timestamp) -> String {
@@ -62,11 +85,11 @@ fn told(kid: &str, ring: Ring, settings: &Settings, now: Timestamp) -> String {
     let signer = Snapshot::new(ring, settings.clone(), now);
     let signer = signer.signer(std::time::Duration::ZERO, now).map(|key| shown(key.kid()));
     let signs = signer.map_or_else(|none| none.to_string(), |kid| format!("{kid} signs"));
-    // Nodes read the ring again five times within this time; others may keep the JWK set for all of it.
+    // Nodes ask the store about each token, and read the ring again within this time; others may keep the JWK set.
     let published = ahead(now.after(settings.publication()), now);
     format!(
-        "{kid} is revoked; {signs}\nthe nodes of this deployment have read it {} at the latest; those who verify with \
-         our JWK set know it {published} at the latest\n",
+        "{kid} is revoked; {signs}\nevery node refuses what it signed from now on, and signs with it no more {} at the \
+         latest; those who verify with our JWK set know it {published} at the latest\n",
         ahead(now.after(settings.jwks_max_age()), now)
     )
 }

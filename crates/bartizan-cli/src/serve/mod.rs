@@ -87,7 +87,7 @@ pub(crate) fn run(arguments: &ServeArguments) -> Result<Outcome, Failure> {
     };
     let profile = policy::profile_name(arguments.policy.profile.profile.as_deref());
     // Keys are made once nothing is wrong with the policy.
-    let mut loaded = match policy::load(&source, profile, arguments.listen, None)? {
+    let mut loaded = match policy::load(&source, profile, arguments.listen, policy::stand_in_keys())? {
         Ok(loaded) => loaded,
         Err(faults) => {
             diagnostics::print(&source, &faults);
@@ -146,7 +146,9 @@ fn serve_with(
         config = config.upstream_token(token);
     }
     let issuers = loaded.engine.issuers();
-    let token_keys = issuers.map(|issuers| token_keys::open(store, issuers, keys.clone())).transpose()?;
+    let authorities = &secrets.issuer_authorities;
+    let token_keys =
+        issuers.map(|issuers| token_keys::open(store, issuers, authorities, keys.clone())).transpose()?;
     if let Some(token_keys) = &token_keys {
         config = config.store(Arc::clone(&token_keys.answers));
     } else if let Some(store) = store {

@@ -9,6 +9,7 @@ use bartizan::{
     },
 };
 use bartizan_core::{Clock as _, jwt::Issuers, keys::Keys};
+use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
 
 use crate::store::OpenStore;
@@ -25,6 +26,9 @@ pub(crate) enum TokenKeysError {
     /// No TLS.
     #[error("the keys of other issuers cannot be fetched: {0}")]
     Fetch(#[from] CaFault),
+    /// No certificate of an authority.
+    #[error("jwt.trusted_issuer[{0}].ca: {1}")]
+    Authority(usize, CaFault),
     /// An issuer.
     #[error("[[jwt.trusted_issuer]]: {0}")]
     Issuer(#[from] IssuerFault),
@@ -54,10 +58,12 @@ pub(super) struct TokenKeys {
     _refreshing: Refreshing,
 }
 
-/// Opens the ring of a deployment, or makes it, and begins to keep it fresh. No other issuer is asked yet.
+/// Opens the ring of a deployment, or makes it, and begins to keep it fresh. No other issuer is asked yet; each will be by
+/// a client that trusts its authorities, where `authorities` has any at its place.
 pub(super) fn open(
     store: Option<&OpenStore>,
     issuers: &Issuers,
+    authorities: &[Option<SecretString>],
     keys: Keys,
 ) -> Result<TokenKeys, TokenKeysError> {
     let open = store.ok_or(TokenKeysError::NoStore)?;
@@ -65,7 +71,18 @@ pub(super) fn open(
     let opening = KeyRing::open(Arc::clone(&store), keys, issuers.ring().clone(), OsClock.now());
     let ring = open.wait_for(opening)?;
     let refreshing = ring.refresh_on(open.runtime());
-    let fetch: Arc<dyn FetchDocument> = Arc::new(HttpsFetch::new()?);
-    let answers = WithTokenKeys::new(store as Arc<dyn Answers>, ring, issuers, &fetch)?;
+    let public: Arc<dyn FetchDocument> = Arc::new(HttpsFetch::new()?);
+    let clients: Vec<Arc<dyn FetchDocument>> = (0..issuers.trusted().len())
+        .map(|place| match authorities.get(place) {
+            Some(Some(ca)) => HttpsFetch::with_ca(ca.expose_secret().as_bytes())
+                .map(|own| Arc::new(own) as _)
+                .map_err(|fault| TokenKeysError::Authority(place, fault)),
+            _ => Ok(Arc::clone(&public)),
+        })
+        .collect::<Result<_, _>>()?;
+    // In written order, as the issuers are.
+    let mut clients = clients.into_iter();
+    let fetch = |_: &_| clients.next().unwrap_or_else(|| Arc::clone(&public));
+    let answers = WithTokenKeys::fetching_by(store as Arc<dyn Answers>, ring, issuers, fetch)?;
     Ok(TokenKeys { answers: Arc::new(answers), _refreshing: refreshing })
 }

@@ -10,7 +10,7 @@ use bartizan_core::{
     Answer, Query, Timestamp, TokenDigest,
     api_key::{ApiKeyRecord, KeyId, PepperId},
     limit::{LimitKey, Quota, Taken},
-    session::{Ending, NewSession, SessionKey, SessionRecord},
+    session::{Ending, NewSession, Renewal, SessionKey, SessionRecord},
 };
 use bartizan_store::{ApiKeyPage, Document, DocumentName, KeyRotation, RotationOutcome, SessionPage};
 use tokio::{runtime::Handle, task::JoinError};
@@ -71,6 +71,10 @@ impl Store for AtHome {
         self.ask(|store| async move { store.begin(new).await })
     }
 
+    fn renew(&self, renewal: Renewal) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.ask(|store| async move { store.renew(renewal).await })
+    }
+
     fn end(&self, ending: Ending) -> BoxFuture<'_, Result<u64, StoreError>> {
         self.ask(|store| async move { store.end(ending).await })
     }
@@ -119,11 +123,11 @@ impl Store for AtHome {
 
     fn revoke_token(
         &self,
-        jti: TokenDigest,
+        digest: TokenDigest,
         until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.ask(move |store| async move { store.revoke_token(jti, until, now).await })
+        self.ask(move |store| async move { store.revoke_token(digest, until, now).await })
     }
 
     fn revoke_subject(
@@ -139,11 +143,12 @@ impl Store for AtHome {
     fn is_revoked(
         &self,
         jti: Option<TokenDigest>,
+        key: Option<TokenDigest>,
         subject: Box<str>,
         issued: Option<Timestamp>,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<bool, StoreError>> {
-        self.ask(move |store| async move { store.is_revoked(jti, subject, issued, now).await })
+        self.ask(move |store| async move { store.is_revoked(jti, key, subject, issued, now).await })
     }
 
     fn create_api_key(&self, record: ApiKeyRecord) -> BoxFuture<'_, Result<bool, StoreError>> {

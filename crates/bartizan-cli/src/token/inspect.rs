@@ -1,37 +1,29 @@
 //! `bartizan token inspect`: what is in a token, and whether it is good.
 
-use std::{
-    fmt::Write as _,
-    fs,
-    io::{self, Read as _},
-    path::Path,
-};
+use std::{fmt::Write as _, fs, path::Path};
 
-use bartizan::{
-    OsClock,
-    jwt::{MOST_TRIED, verifying_key},
-};
+use bartizan::{OsClock, jwt::verifying_key};
 use bartizan_core::{
-    Clock as _, Timestamp, TokenDigest,
-    jwt::{JwkSet, Rules, Token, TokenError, VerifiedToken, VerifyingKey},
-    key_ring::RingKey,
+    Clock as _, Timestamp,
+    jwt::{JwkSet, Rules, Token, TokenError},
 };
 use serde_json::json;
 
-use super::{TokenFailure, shown::Said};
+use super::{
+    TokenFailure,
+    judged::{Judged, Revoked, by_ring},
+    shown::Said,
+    text_of,
+};
 use crate::{
     Outcome,
     arguments::{PolicyArguments, TokenInspectArguments},
-    deployment::Deployment,
     failure::Failure,
     keys,
     policy::{self, Source},
     terminal::{self, BAD, GOOD, paint, printable},
     when::{ago, ahead, utc},
 };
-
-/// More is read of no token: one of 8 KiB is refused for its length.
-const LONGEST: u64 = 64 << 10;
 
 /// Judges it. What keeps it from being judged is no refusal, and has an exit code of its own.
 pub(super) fn run(arguments: &TokenInspectArguments) -> Result<Outcome, Failure> {
@@ -46,7 +38,7 @@ pub(super) fn run(arguments: &TokenInspectArguments) -> Result<Outcome, Failure>
 }
 
 fn inspect(arguments: &TokenInspectArguments) -> Result<Outcome, Failure> {
-    let text = token(&arguments.token)?;
+    let text = text_of(&arguments.token)?;
     let now = OsClock.now();
     let judged = match &arguments.jwks {
         Some(file) => by_set(file, arguments, &text, now)?,
@@ -64,28 +56,6 @@ fn inspect(arguments: &TokenInspectArguments) -> Result<Outcome, Failure> {
     let shown = if arguments.json { judged.json(&said) } else { judged.text(&said, now) };
     terminal::print(&shown)?;
     Ok(if judged.verdict.is_ok() { Outcome::Fine } else { Outcome::Faults })
-}
-
-/// The token itself, without what a shell or an editor put around it.
-fn token(argument: &str) -> Result<String, TokenFailure> {
-    if argument != "-" {
-        return Ok(argument.to_owned());
-    }
-    let mut text = String::new();
-    io::stdin().take(LONGEST).read_to_string(&mut text).map_err(TokenFailure::Read)?;
-    let text = text.trim_ascii();
-    if text.is_empty() { Err(TokenFailure::Empty) } else { Ok(text.to_owned()) }
-}
-
-/// How a token was judged.
-struct Judged {
-    verdict: Result<VerifiedToken, TokenError>,
-    /// By which keys.
-    keys: String,
-    /// Whether it was asked whether the token was revoked.
-    revocation: bool,
-    /// What more can be said.
-    note: Option<String>,
 }
 
 /// By the public keys of a set. Whether it was revoked only its issuer knows.
@@ -115,7 +85,7 @@ fn by_set(
     let note = skipped.map(|fault| {
         format!("{} of the set cannot be used: {fault}", terminal::count(set.skipped.len(), "key"))
     });
-    Ok(Judged { verdict, keys: file.display().to_string(), revocation: false, note })
+    Ok(Judged { verdict, keys: file.display().to_string(), revocation: false, revoked: None, note })
 }
 
 /// The key that a token names. Where several have the name, they are told apart by what they are for (RFC 7517 §4.5).
@@ -166,75 +136,6 @@ fn policy_rules(arguments: &PolicyArguments) -> Result<Option<Rules>, Failure> {
     }
 }
 
-/// By the ring in the policy's store, as `serve` does.
-fn by_ring(deployment: &Deployment, text: &str, now: Timestamp) -> Result<Judged, Failure> {
-    let issuers = keys::issuers(&deployment.loaded)?;
-    let rules = issuers.ours();
-    let claimed = Token::parse(text.as_bytes()).ok();
-    let claimed = claimed.as_ref().and_then(|token| token.issuer());
-    // Its keys are elsewhere, and a refusal would say that it is bad.
-    let other = issuers.trusted().iter().find(|other| Some(&*other.rules().issuer) == claimed);
-    if let Some(other) = other {
-        let issuer = other.rules().issuer.clone();
-        return Err(TokenFailure::Trusted { issuer, keys: other.keys().to_string() }.into());
-    }
-    let ring = keys::open(deployment, now)?;
-    let mut judged = Judged {
-        verdict: Err(TokenError::KeyUnknown),
-        keys: format!("the key ring in {}", deployment.url),
-        revocation: true,
-        note: None,
-    };
-    let token = match Token::parse(text.as_bytes()) {
-        Ok(token) if token.issuer().is_some_and(|issuer| *issuer != *rules.issuer) => Err(TokenError::Issuer),
-        read => read,
-    };
-    let token = match token {
-        Ok(token) => token,
-        Err(error) => return Ok(Judged { verdict: Err(error), ..judged }),
-    };
-    let keys: Vec<VerifyingKey> = if let Some(kid) = token.kid() {
-        let key = deployment.wait_for(ring.verifying_key(kid, now)).map_err(TokenFailure::from)?;
-        if key.is_none() {
-            judged.note = ring.ring().key(kid).map(|key| ended(key, now));
-        }
-        key.into_iter().collect()
-    } else {
-        // Keys of applications that moved here are found by trying, as many as `serve` tries.
-        let mut keys = ring.legacy_keys(token.algorithm(), now).map_err(TokenFailure::from)?;
-        keys.truncate(MOST_TRIED);
-        keys
-    };
-    for key in &keys {
-        judged.verdict = Token::parse(text.as_bytes()).and_then(|token| token.verify(key, rules, now));
-        // Another key's token.
-        if judged.verdict != Err(TokenError::Signature) {
-            break;
-        }
-    }
-    if judged.verdict.is_ok() && keys.iter().any(VerifyingKey::is_legacy) {
-        judged.note =
-            Some("its key is of an application that moved here: kid, iss, aud and typ may be lacking".into());
-    }
-    if let Ok(verified) = &judged.verdict {
-        let jti = verified.jti.as_deref().map(TokenDigest::of_jti);
-        let store = deployment.store.store();
-        let asked = store.is_revoked(jti, verified.subject.clone(), verified.issued, now);
-        if deployment.wait_for(asked).map_err(keys::KeysError::from)? {
-            judged.verdict = Err(TokenError::Revoked);
-        }
-    }
-    Ok(judged)
-}
-
-/// Why a key that the ring has verifies nothing.
-fn ended(key: &RingKey, now: Timestamp) -> String {
-    match key.revoked() {
-        Some(at) => format!("the key was revoked {}", ago(at, now)),
-        None => "the key is retired: all that it signed has ended".into(),
-    }
-}
-
 impl Judged {
     fn text(&self, said: &Said, now: Timestamp) -> String {
         let mut text = said.text(now);
@@ -272,6 +173,7 @@ impl Judged {
             "valid": self.verdict.is_ok(),
             "code": refusal.map(|error| error.code()),
             "message": refusal.map(ToString::to_string),
+            "revoked": self.revoked.map(Revoked::name),
             "note": self.note,
             "expires": expires,
             "keys": self.keys,

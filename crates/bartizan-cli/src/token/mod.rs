@@ -2,12 +2,21 @@
 
 mod inspect;
 mod issue;
+mod judged;
+mod revoke;
 mod shown;
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{
+    io::{self, Read as _},
+    path::PathBuf,
+    time::Duration,
+};
 
-use bartizan::jwt::{KeyFault, KeyRingError};
-use bartizan_core::jwt::JwkSetFault;
+use bartizan::{
+    StoreError,
+    jwt::{KeyFault, KeyRingError},
+};
+use bartizan_core::jwt::{JwkSetFault, TokenError};
 use thiserror::Error;
 
 use crate::{
@@ -16,7 +25,10 @@ use crate::{
     failure::Failure,
 };
 
-/// Why a token cannot be made or judged. That one is refused is no failure.
+/// More is read of no token: one of 8 KiB is refused for its length.
+const LONGEST: u64 = 64 << 10;
+
+/// Why a token cannot be made, judged or revoked. That one is refused when it is inspected is no failure.
 #[derive(Debug, Error)]
 pub(crate) enum TokenFailure {
     /// It would live too long.
@@ -45,6 +57,21 @@ pub(crate) enum TokenFailure {
     /// Nothing says whose it must be.
     #[error("nothing says what {0} the token must have, so it cannot be called valid")]
     Unnamed(&'static str),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Nobody was there to be asked.
+    #[error("this revokes tokens for good, and nobody can be asked: standard input is not a terminal")]
+    NotAsked,
+    /// One that nobody accepts need not be revoked, and what it says may be anybody's.
+    #[error("nothing was revoked, for this token is refused already: {0} [{code}]", code = .0.code())]
+    Refused(TokenError),
+    /// Nothing to know it by.
+    #[error("the token has no jti, by which it could be told from others")]
+    NoJti,
+    /// One of an issuer that the policy trusts.
+    #[error("this token is of {0}, which the policy trusts: only its issuer can revoke it")]
+    NotOurs(Box<str>),
 }
 
 impl TokenFailure {
@@ -58,15 +85,29 @@ impl TokenFailure {
             Self::Unnamed(name) => {
                 Some(format!("write --{name}, or name a policy with `jwt.{name}` with --policy"))
             }
+            Self::NotAsked => Some("--yes revokes without asking".into()),
+            Self::NoJti => Some("--subject NAME revokes all that its subject was given".into()),
             _ => None,
         }
     }
 }
 
-/// Makes or judges one.
+/// Makes, judges or revokes one.
 pub(crate) fn run(arguments: &TokenArguments) -> Result<Outcome, Failure> {
     match &arguments.command {
         TokenCommand::Issue(arguments) => issue::run(arguments),
         TokenCommand::Inspect(arguments) => inspect::run(arguments),
+        TokenCommand::Revoke(arguments) => revoke::run(arguments),
     }
+}
+
+/// The token itself, without what a shell or an editor put around it.
+fn text_of(argument: &str) -> Result<String, TokenFailure> {
+    if argument != "-" {
+        return Ok(argument.to_owned());
+    }
+    let mut text = String::new();
+    io::stdin().take(LONGEST).read_to_string(&mut text).map_err(TokenFailure::Read)?;
+    let text = text.trim_ascii();
+    if text.is_empty() { Err(TokenFailure::Empty) } else { Ok(text.to_owned()) }
 }

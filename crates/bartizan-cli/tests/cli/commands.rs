@@ -76,6 +76,7 @@ fn help_teaches() {
         "token",
         "token issue",
         "token inspect",
+        "token revoke",
         "schema",
     ] {
         let run = bartizan().args(command.split_whitespace()).arg("--help").output();

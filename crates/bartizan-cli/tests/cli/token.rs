@@ -1,10 +1,12 @@
 //! `bartizan token`, on a ring in a SQLite file.
 
-use std::time::Duration;
-
 use bartizan::OsClock;
-use bartizan_core::{Clock as _, TokenDigest, policy::StoreUrl};
-use bartizan_store::StoreOptions;
+use bartizan_core::{
+    Clock as _, TokenDigest,
+    key_ring::{KeyRingConfig, Ring, Settings},
+    policy::StoreUrl,
+};
+use bartizan_store::{DocumentName, StoreOptions};
 use serde_json::{Value, json};
 
 use crate::keys::Folder;
@@ -90,21 +92,114 @@ fn a_refusal_says_why_and_is_exit_code_1() {
     );
 }
 
-#[tokio::test]
-async fn a_revoked_token_is_refused() {
-    let mut folder = Folder::with_ring();
-    let (_, token, _) = folder.run(&["token", "issue", "--subject", "alice"], "");
+/// A token for a subject, and its jti.
+fn issue(folder: &mut Folder, subject: &str) -> (String, String) {
+    let (code, token, said) = folder.run(&["token", "issue", "--subject", subject], "");
+    assert_eq!(code, 0, "{said}");
     let (_, shown, _) = folder.run(&["token", "inspect", "-", "--json"], &token);
-    let jti = TokenDigest::of_jti(json(&shown)["claims"]["jti"].as_str().unwrap());
+    (token, json(&shown)["claims"]["jti"].as_str().unwrap().to_owned())
+}
+
+/// What a token is refused for: the code, and what of it was revoked.
+fn refused(folder: &mut Folder, token: &str) -> (Value, Value) {
+    let (_, shown, _) = folder.run(&["token", "inspect", "-", "--json"], token);
+    let mut shown = json(&shown);
+    (shown["code"].take(), shown["revoked"].take())
+}
+
+#[test]
+fn tokens_are_revoked_by_themselves_by_their_name_and_with_their_subject() {
+    let mut folder = Folder::with_ring();
+    let [(by_itself, jti), (by_name, name), (stays, _)] = [(); 3].map(|()| issue(&mut folder, "alice"));
+    let (bobs, _) = issue(&mut folder, "bob");
+    let good = (Value::Null, Value::Null);
+
+    let (code, said, _) = folder.run(&["token", "revoke", "-", "--yes"], &by_itself);
+    // Five minutes, and what clocks may differ and be lenient by.
+    let begins =
+        format!("revoked: the token {jti} of alice\nevery node refuses it from now on; this is kept until ");
+    assert!(code == 0 && said.starts_with(&begins) && said.contains(" UTC (in 8 min), when "), "{said}");
+    let (code, shown, _) = folder.run(&["token", "inspect", "-"], &by_itself);
+    assert!(code == 1 && shown.contains("\nrefused: it was revoked; ") && shown.contains(" [jwt.revoked]\n"));
+    assert!(shown.ends_with("\nby its jti: this token alone was revoked\n"), "{shown}");
+
+    let (code, said, _) = folder.run(&["token", "revoke", "--jti", &name, "--yes"], "");
+    assert!(code == 0 && said.starts_with(&format!("revoked: the token {name}\nevery node")), "{said}");
+    // As long as the key is good: whose token it is, and how long it lives, nobody said.
+    assert!(said.contains(" UTC (in 30 d), when "), "{said}");
+    assert_eq!(refused(&mut folder, &by_name), (json!("jwt.revoked"), json!("jti")));
+
+    let before = ["token", "revoke", "--subject", "bob", "--yes", "--before", "2026-01-31"];
+    let (code, said, _) = folder.run(&before, "");
+    let begins = "revoked: every token that bob was given before 2026-01-31 00:00 UTC\nevery node refuses";
+    assert!(code == 0 && said.starts_with(begins), "{said}");
+    assert_eq!(refused(&mut folder, &bobs), good);
+    let (code, _, said) = folder.run(&["token", "revoke", "--subject", "bob", "--yes"], "");
+    assert_eq!((code, &*said), (0, ""));
+    assert_eq!(refused(&mut folder, &bobs), (json!("jwt.revoked"), json!("subject")));
+    assert_eq!(refused(&mut folder, &stays), good);
+}
+
+#[test]
+fn what_is_not_meant_or_not_genuine_revokes_nothing() {
+    let mut folder = Folder::with_ring();
+    let (token, jti) = issue(&mut folder, "alice");
+    let token = token.trim();
+    let (head, signature) = token.rsplit_once('.').unwrap();
+    let first = if signature.starts_with('A') { "B" } else { "A" };
+    let tampered = format!("{head}.{first}{}", &signature[1..]);
+    for (arguments, stdin, code, expected) in [
+        (&["--jti", &*jti][..], "y\n", 1, "error: this revokes tokens for good, and nobody can be asked"),
+        (&["-"], token, 1, "error: this revokes tokens for good, and nobody can be asked"),
+        // Its jti is genuine, and whoever wrote it is not.
+        (
+            &["-", "--yes"],
+            &*tampered,
+            1,
+            "error: nothing was revoked, for this token is refused already: its signature",
+        ),
+        (&["-", "--yes"], " ", 1, "error: standard input has no token"),
+        (&["--yes"], "", 2, "error: the following required arguments were not provided:"),
+        (&["-", "--jti", "a", "--yes"], token, 2, "error: the argument '[TOKEN]' cannot be used with"),
+        (&["--jti", "a", "--before", "2026-01-31", "--yes"], "", 2, "error: "),
+        (&["--jti", "", "--yes"], "", 2, "error: invalid value '' for '--jti <ID>': a jti is a text of"),
+    ] {
+        let (exit, stdout, stderr) = folder.run(&[&["token", "revoke"], arguments].concat(), stdin);
+        assert_eq!((exit, &*stdout), (code, ""), "{arguments:?}: {stderr}");
+        assert!(stderr.starts_with(expected), "{stderr}");
+        assert_eq!(refused(&mut folder, token), (Value::Null, Value::Null), "{arguments:?}");
+    }
+    folder.run(&["token", "revoke", "-", "--yes"], token);
+    let (exit, _, stderr) = folder.run(&["token", "revoke", "-", "--yes"], token);
+    assert!(exit == 1 && stderr.contains("is refused already: it was revoked; "), "{stderr}");
+}
+
+#[tokio::test]
+async fn a_key_that_was_revoked_by_half_is_revoked_to_the_end_by_doing_it_again() {
+    let mut folder = Folder::with_ring();
+    let (token, _) = issue(&mut folder, "alice");
+    let kid = folder.keys()[0][0].clone();
     let url = StoreUrl::parse(&format!("sqlite:{}", folder.path("state.db").display())).unwrap();
     let store = bartizan_store::open(&StoreOptions::new(url)).await.unwrap();
-    store.revoke_token(jti, OsClock.now().after(Duration::from_hours(1)), OsClock.now()).await.unwrap();
-    drop(store);
-    let (code, shown, _) = folder.run(&["token", "inspect", "-"], &token);
-    assert!(
-        code == 1 && shown.contains("\nrefused: it was revoked; ") && shown.contains(" [jwt.revoked]\n"),
-        "{shown}"
+    let digest = Some(TokenDigest::of_kid(&kid));
+    let knows = async || store.is_revoked(None, digest, "alice".into(), None, OsClock.now()).await.unwrap();
+    // Whoever did it got as far as the ring.
+    let found = store.document(DocumentName::KEY_RING).await.unwrap().unwrap();
+    let settings = Settings::new(&KeyRingConfig::default()).unwrap();
+    let ring = Ring::from_json(&found.body).unwrap().revoke(&kid, &settings, OsClock.now()).unwrap();
+    let replaced = store.replace_document(DocumentName::KEY_RING, Some(found.version), ring.to_json());
+    assert!(replaced.await.unwrap());
+    assert_eq!(
+        (refused(&mut folder, &token), knows().await),
+        ((json!("jwt.key-unknown"), json!("key")), false)
     );
+
+    let (code, said, _) = folder.run(&["keys", "revoke", &kid, "--yes"], "");
+    let expected =
+        format!("{kid} was revoked just now, but not to the end; now every node refuses what it signed\n");
+    assert_eq!((code, said, knows().await), (0, expected, true));
+    let (code, _, said) = folder.run(&["keys", "revoke", &kid, "--yes"], "");
+    assert!(code == 1 && said.contains("was revoked just now; nothing is left to do"), "{said}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use bartizan_core::{
     key_ring::{KeyRingConfig, Ring, Settings},
     policy::StoreUrl,
 };
-use bartizan_peers::Postgres;
+use bartizan_peers::{Postgres, Redis};
 use bartizan_store::DocumentName;
 
 use crate::{ISSUER, Place, Service, alice, keys, store};
@@ -121,4 +121,17 @@ async fn rotations_in_a_sqlite_file_survive_kills() {
 async fn rotations_in_postgres_survive_kills() {
     let Some(postgres) = Postgres::start() else { return };
     survives_kills(&Service::new(&Place::Postgres(&postgres), "")).await;
+}
+
+#[tokio::test]
+async fn rotations_in_a_redis_survive_kills() {
+    let Some(mut redis) = Redis::start_durable() else { return };
+    let service = Service::new(&Place::Redis(&redis.url()), "");
+    survives_kills(&service).await;
+    // It has written down all of it.
+    let document = async || service.store().await.document(DocumentName::KEY_RING).await.unwrap().unwrap();
+    let before = document().await;
+    redis.kill();
+    redis.start_again();
+    assert!(document().await == before, "the ring is not what it was");
 }

@@ -1,10 +1,14 @@
 //! Tokens and their keys, through `bartizan serve`: several nodes over one store, other implementations of JOSE, an issuer
-//! that rotates, and processes that are killed while they rotate.
+//! that rotates, and processes that are killed while they rotate. API keys on several nodes, and each command on each
+//! store that is a server.
 
+mod api_keys;
+mod commands;
 mod issuer;
 mod kills;
 mod nodes;
 mod other_libraries;
+mod revocations;
 
 use std::{
     fs,
@@ -81,11 +85,18 @@ impl Service {
         Gateway::start(&self.policy, &self.upstream)
     }
 
-    /// Runs `bartizan` with its policy.
-    fn command(&self, arguments: &[&str]) {
+    /// Runs `bartizan` with its policy: what it prints.
+    fn command(&self, arguments: &[&str]) -> String {
+        self.command_ending(arguments, 0)
+    }
+
+    /// The same, where it ends with this exit code.
+    fn command_ending(&self, arguments: &[&str], exit: i32) -> String {
         let output = Command::new(Gateway::binary()).args(arguments).current_dir(self.folder.path()).output();
         let output = output.unwrap();
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(exit), "{arguments:?}: {said}");
+        String::from_utf8(output.stdout).unwrap()
     }
 
     async fn store(&self) -> Arc<dyn Store> {

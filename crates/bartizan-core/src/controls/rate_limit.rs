@@ -6,6 +6,7 @@ use core::{fmt::Write as _, net::IpAddr, time::Duration};
 
 use crate::{
     HeaderId, PolicyErrorKind, Principal, Query, ResponseHeader, Timestamp,
+    api_key::KeyId,
     error::Problems,
     headers::prepared::Prepared,
     limit::{LimitKey, Quota, RuleId, Taken},
@@ -48,10 +49,14 @@ impl Rule {
         self.take(LimitKey::address(self.id, address), cost, now)
     }
 
-    /// Asks to take one from the principal's bucket. The same name in a session and in a token need not be the same
-    /// person, for tokens can have another issuer.
-    pub(crate) fn take_principal(self, principal: &Principal, now: Timestamp) -> Query {
+    /// Asks to take one from the principal's bucket, or its API key's: a key that is busy or has leaked leaves its owner's
+    /// others theirs. The same name in a session and in a token need not be the same person, for tokens can have another
+    /// issuer.
+    pub(crate) fn take_principal(self, principal: &Principal, key: Option<KeyId>, now: Timestamp) -> Query {
         let kind = principal.kind.as_str().as_bytes();
+        if let Some(key) = key {
+            return self.take_named(&[kind, key.as_bytes()], 1, now);
+        }
         let subject = principal.subject.as_bytes();
         match &principal.issuer {
             // A name is of its issuer.
@@ -385,7 +390,7 @@ mod tests {
         };
         let take = |subject: &str, kind| {
             let principal = Principal { subject: subject.into(), issuer: None, kind, scopes: Vec::new() };
-            rule.take_principal(&principal, Timestamp(7))
+            rule.take_principal(&principal, None, Timestamp(7))
         };
         assert_eq!(take("alice", CredentialKind::Session), take("alice", CredentialKind::Session));
         assert_ne!(take("alice", CredentialKind::Session), take("alice", CredentialKind::Jwt));
@@ -395,6 +400,7 @@ mod tests {
             let (issuer, kind) = (issuer.map(Into::into), CredentialKind::Jwt);
             rule.take_principal(
                 &Principal { subject: subject.into(), issuer, kind, scopes: Vec::new() },
+                None,
                 Timestamp(7),
             )
         };
@@ -403,7 +409,17 @@ mod tests {
         assert_ne!(of(Some("https://a"), "alice"), of(None, "alice"));
         assert_ne!(of(Some("https://a"), "alice"), of(Some("https://b"), "alice"));
         assert_ne!(of(Some("https://a"), "balice"), of(Some("https://ab"), "alice"));
-        let Query::Take { cost, store, now, .. } = take("alice", CredentialKind::ApiKey) else { panic!() };
+        // A key is counted by itself, whoever has it.
+        let key = |owner: &str, id: [u8; 16]| {
+            let (subject, kind) = (owner.into(), CredentialKind::ApiKey);
+            let principal = Principal { subject, issuer: None, kind, scopes: Vec::new() };
+            rule.take_principal(&principal, Some(KeyId::from_bytes(id)), Timestamp(7))
+        };
+        assert_eq!(key("alice", [1; 16]), key("alice", [1; 16]));
+        assert_ne!(key("alice", [1; 16]), key("alice", [2; 16]));
+        // One whose owner has the bytes of its id for a name.
+        assert_ne!(key("alice", [b'a'; 16]), take("aaaaaaaaaaaaaaaa", CredentialKind::Session));
+        let Query::Take { cost, store, now, .. } = key("alice", [1; 16]) else { panic!() };
         assert_eq!((cost, store, now), (1, LimitStore::Shared, Timestamp(7)));
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     error::Problems,
     policy::{SameSite, SessionConfig},
     route::Pattern,
-    session::{NewSession, SessionId, SessionKey, SessionRecord},
+    session::{NewSession, Renewal, SessionId, SessionKey, SessionRecord},
 };
 
 /// What holds for sessions.
@@ -95,7 +95,7 @@ impl Sessions {
         }
     }
 
-    /// A fresh session of `subject`. The one that the client had, `replaces`, ends with its beginning.
+    /// A fresh session of `subject`, who signs in. The one that the client had, `replaces`, ends with its beginning.
     pub(crate) fn begin(
         &self,
         subject: &str,
@@ -104,12 +104,35 @@ impl Sessions {
         now: Timestamp,
         entropy: &mut impl Entropy,
     ) -> BegunSession {
+        let (key, record, cookie) = self.fresh(subject, scopes, now, entropy);
+        let new = NewSession { key, record, replaces, most: self.most };
+        BegunSession { query: Query::Begin(Box::new(new)), cookie }
+    }
+
+    /// The session `old` of `subject`, with a fresh id.
+    pub(crate) fn renew(
+        &self,
+        old: SessionKey,
+        subject: &str,
+        scopes: Vec<Box<str>>,
+        now: Timestamp,
+        entropy: &mut impl Entropy,
+    ) -> BegunSession {
+        let (key, record, cookie) = self.fresh(subject, scopes, now, entropy);
+        BegunSession { query: Query::Renew(Box::new(Renewal { old, key, record })), cookie }
+    }
+
+    fn fresh(
+        &self,
+        subject: &str,
+        scopes: Vec<Box<str>>,
+        now: Timestamp,
+        entropy: &mut impl Entropy,
+    ) -> (SessionKey, SessionRecord, Box<str>) {
         let id = SessionId::new(entropy);
         let record = SessionRecord::new(subject, scopes, now, self.idle, self.absolute);
-        BegunSession {
-            query: Query::Begin(Box::new(NewSession { key: id.key(), record, replaces, most: self.most })),
-            cookie: format!("{}={}{}", self.cookie, id.expose(), self.attributes).into(),
-        }
+        let cookie = format!("{}={}{}", self.cookie, id.expose(), self.attributes);
+        (id.key(), record, cookie.into())
     }
 
     /// The `Set-Cookie` that takes the cookie from the client.
@@ -188,6 +211,18 @@ mod tests {
         assert_eq!(new.record.ends(), Timestamp(5 + 30 * 60 * 1000));
         assert_eq!(new.record.expires, Timestamp(5 + 12 * 3600 * 1000));
         assert_eq!((&*new.record.subject, &new.record.scopes[..]), ("alice", &["admin".into()][..]));
+    }
+
+    #[test]
+    fn a_renewal_is_of_the_session_that_there_is() {
+        let old = SessionKey::of(b"before");
+        let sessions = sessions(&SessionConfig::default(), true);
+        let begun = sessions.renew(old, "alice", vec!["admin".into()], Timestamp(5), &mut Sevens);
+        let Query::Renew(renewal) = begun.query else { panic!("{:?}", begun.query) };
+        let id = begun.cookie.split(['=', ';']).nth(1).unwrap();
+        assert_eq!((renewal.old, renewal.key), (old, SessionKey::of(id.as_bytes())));
+        assert_eq!((&*renewal.record.subject, &renewal.record.scopes[..]), ("alice", &["admin".into()][..]));
+        assert_eq!(renewal.record.expires, Timestamp(5 + 12 * 3600 * 1000));
     }
 
     #[test]

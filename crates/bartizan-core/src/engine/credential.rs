@@ -30,6 +30,11 @@ where
             self.stage = Stage::Token(None);
             return Ok(None);
         };
+        if self.only_looks {
+            self.stage = Stage::Decided;
+            // That there is a question is all that is seen.
+            return Ok(Some(Query::PublicKeys { now: self.now }));
+        }
         if kind == CredentialKind::Session {
             let key = SessionKey::of(secret);
             self.stage = Stage::Answer(kind, Some(key));
@@ -114,6 +119,79 @@ where
             Err(stop) => stop,
             // What is enforced is refused.
             Ok(()) => Stop::Refused(Reason::new(code)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use crate::{
+        Answer, Decision, DenialCode, Deployment, Engine, Entropy, RequestHead, Scheme, Step, Timestamp,
+        keys::Keys,
+        policy::{PolicyInput, load},
+    };
+
+    struct Sevens;
+    impl Entropy for Sevens {
+        fn fill(&mut self, bytes: &mut [u8]) {
+            bytes.fill(7);
+        }
+    }
+
+    fn engine() -> Engine {
+        let text = "version = 1\norigin.public = ['http://localhost']\n[session]\n[api_keys]\n\
+                    [jwt]\nissuer = 'http://localhost'\naudience = 'api'\n\
+                    [default]\nrequire = { any = ['session', 'jwt', 'api-key'] }\n\
+                    [[route]]\nmatch = 'GET /open'\nrequire = 'nothing'\n";
+        let policy = load(&PolicyInput { text, ..PolicyInput::new("bartizan.toml") }).unwrap().policy;
+        let keys = Keys::new(&[b"0123456789abcdef0123456789abcdef"]).ok();
+        let deployment = Deployment { listen: "127.0.0.1:8080".parse().ok(), keys, ..Deployment::default() };
+        Engine::build(&policy, &deployment).unwrap()
+    }
+
+    /// What comes out at once, and out of the step after it: the code of a denial, or `None` where it is let through.
+    fn unasked(engine: &Engine, path: &str, header: Option<(&str, &str)>) -> [Option<Option<DenialCode>>; 2] {
+        let headers: Vec<_> = [("host", "localhost")].into_iter().chain(header).collect();
+        let head = RequestHead {
+            method: b"GET",
+            path: path.as_bytes(),
+            query: None,
+            authority: None,
+            scheme: Scheme::Http,
+            peer: "127.0.0.1".parse().ok(),
+            http2: false,
+            headers: headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())),
+        };
+        let mut evaluation = engine.evaluate(&head, Timestamp(1_700_000_000_000), Sevens);
+        let code = |decision: Decision| match decision {
+            Decision::Deny(denial) => Some(denial.reason().code()),
+            _ => None,
+        };
+        let at_once = evaluation.decide_unasked().map(code);
+        evaluation.supply(Answer::Unknown);
+        let after = match evaluation.step() {
+            Step::Done(decision) => Some(code(decision)),
+            _ => None,
+        };
+        [at_once, after]
+    }
+
+    #[test]
+    fn what_is_decided_without_a_question_reads_no_credential() {
+        let engine = engine();
+        let closed = Some(Some(DenialCode::StoreUnavailable));
+        for (path, header, expected) in [
+            ("/open", None, Some(None)),
+            ("/", None, Some(Some(DenialCode::AuthRequired))),
+            // None of them is read, so none is refused yet.
+            ("/", Some(("authorization", "Bearer a.b")), None),
+            ("/", Some(("x-api-key", "hunter2")), None),
+            ("/", Some(("cookie", "__Host-session=1")), None),
+        ] {
+            // Whatever comes of it, it lets nobody in after that.
+            assert_eq!(unasked(&engine, path, header), [expected, closed], "{path} {header:?}");
         }
     }
 }

@@ -46,8 +46,11 @@ pub(super) fn compile(policy: &Policy, deployment: &Deployment, problems: &mut P
         }
         trusted.push(trust(other, leeway, &at, deployment.development, problems));
     }
-    let ours = Rules { leeway, ..Rules::new(&*config.issuer, &*config.audience) };
-    Some(Issuers { ours, ring: ring?, trusted })
+    let ring = ring?;
+    // Of two nodes one may be as fast as the other is slow.
+    let skew = ring.skew() * 2;
+    let ours = Rules { leeway, skew, ..Rules::new(&*config.issuer, &*config.audience) };
+    Some(Issuers { ours, ring, trusted })
 }
 
 /// What the ring turns by, with its faults where they stand.
@@ -134,7 +137,11 @@ fn trust(
         }
         rules.algorithms.clone_from(algorithms);
     }
-    TrustedIssuer { rules, keys }
+    let url = config.jwks.as_deref().unwrap_or(issuer);
+    if config.ca.is_some() && url.starts_with("http://") {
+        problems.error(format!("{at}.ca"), None, IssuerError::UnusedAuthority);
+    }
+    TrustedIssuer { rules, keys, ca: config.ca.clone() }
 }
 
 fn check_name(path: &str, name: &str, problems: &mut Problems) -> bool {
@@ -228,6 +235,7 @@ where
         let is_ours = issuer == IssuerId::OURS;
         let query = is_ours.then(|| Query::Revocation {
             jti: token.jti.as_deref().map(TokenDigest::of_jti),
+            key: token.signer,
             subject: token.subject.clone(),
             issued: token.issued,
             now: self.now,

@@ -48,7 +48,10 @@ where
                 "no address is known of a client on a Unix socket",
             ),
             Whom::Principal => (
-                self.verified.as_ref().map(|verified| rule.take_principal(&verified.principal, now)),
+                self.verified.as_ref().map(|verified| {
+                    let key = self.context.seldom.as_ref().and_then(|seldom| seldom.api_key);
+                    rule.take_principal(&verified.principal, key.map(|key| key.id), now)
+                }),
                 "nobody was verified whose requests could be counted",
             ),
         };

@@ -261,7 +261,7 @@ impl Engine {
     }
 
     /// A session of `subject` that is to begin, in place of the one that the client had: for a handler that has just
-    /// verified a password, or for a change of privileges. `None` where the policy has no sessions.
+    /// verified a password. `None` where the policy has no sessions.
     ///
     /// It is there when the store has answered the query, and only then is the cookie of any use.
     pub fn begin_session(
@@ -274,6 +274,23 @@ impl Engine {
     ) -> Option<BegunSession> {
         let sessions = self.0.sessions.as_ref()?;
         Some(sessions.begin(subject, scopes, replaces, clock.now(), &mut entropy))
+    }
+
+    /// The session `old` of `subject` with a new id, as for a change of privileges; its times begin anew. `None` where the
+    /// policy has no sessions.
+    ///
+    /// The store may answer [`Answer::Unknown`](crate::Answer::Unknown), where the session has ended meanwhile: then there
+    /// is none, and the cookie is of no use.
+    pub fn renew_session(
+        &self,
+        old: SessionKey,
+        subject: &str,
+        scopes: Vec<Box<str>>,
+        clock: impl Clock,
+        mut entropy: impl Entropy,
+    ) -> Option<BegunSession> {
+        let sessions = self.0.sessions.as_ref()?;
+        Some(sessions.renew(old, subject, scopes, clock.now(), &mut entropy))
     }
 
     /// The `Set-Cookie` that takes the session's cookie from the client. `None` where the policy has no sessions.

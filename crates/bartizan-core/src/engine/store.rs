@@ -126,7 +126,11 @@ fn secrets(policy: &Policy) -> Vec<(String, &SecretRef)> {
     let named = named.into_iter().filter_map(|(path, secret)| Some((path.to_owned(), secret?)));
     let previous = store.map_or(&[][..], |store| &store.previous_master_keys);
     let previous = previous.iter().enumerate();
-    named.chain(previous.map(|(index, key)| (format!("store.previous_master_keys[{index}]"), key))).collect()
+    let previous = previous.map(|(index, key)| (format!("store.previous_master_keys[{index}]"), key));
+    let issuers = policy.jwt.as_ref().map_or(&[][..], |jwt| &jwt.trusted_issuer).iter().enumerate();
+    let authorities = issuers
+        .filter_map(|(index, issuer)| Some((format!("jwt.trusted_issuer[{index}].ca"), issuer.ca.as_ref()?)));
+    named.chain(previous).chain(authorities).collect()
 }
 
 #[cfg(test)]

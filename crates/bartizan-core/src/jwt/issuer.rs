@@ -4,7 +4,7 @@ use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
 
 use super::{Rules, TokenError};
-use crate::key_ring;
+use crate::{key_ring, policy::SecretRef};
 
 /// An issuer of one policy, by its place: ours, or one of `[[jwt.trusted_issuer]]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,6 +79,7 @@ impl Issuers {
 pub struct TrustedIssuer {
     pub(crate) rules: Rules,
     pub(crate) keys: KeySource,
+    pub(crate) ca: Option<SecretRef>,
 }
 
 impl TrustedIssuer {
@@ -90,6 +91,12 @@ impl TrustedIssuer {
     /// Where its public keys are.
     pub const fn keys(&self) -> &KeySource {
         &self.keys
+    }
+
+    /// Where the certificates of the authorities are that alone vouch for its servers; `None` for those that browsers
+    /// trust.
+    pub const fn ca(&self) -> Option<&SecretRef> {
+        self.ca.as_ref()
     }
 }
 
@@ -125,6 +132,9 @@ pub enum IssuerError {
     /// A list with nothing in it.
     #[error("with none of these no token is accepted; leave the key out, or name one")]
     Nothing,
+    /// An authority where nothing is shown by a certificate.
+    #[error("keys that come by plain http come with no certificate; write `https://`, or take `ca` out")]
+    UnusedAuthority,
     /// A secret.
     #[error("HS256 is no algorithm of others: whoever verifies with the secret could sign with it too")]
     SharedSecret,
@@ -147,6 +157,7 @@ mod tests {
     #[test]
     fn a_token_is_judged_by_the_rules_of_its_issuer() {
         let other = |issuer: &str| TrustedIssuer {
+            ca: None,
             rules: Rules::new(issuer, "api"),
             keys: KeySource::Metadata(issuer.into()),
         };

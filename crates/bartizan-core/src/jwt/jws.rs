@@ -68,14 +68,16 @@ impl<'t> Jws<'t> {
     ///
     /// [`TokenError::Algorithm`] or [`TokenError::Signature`].
     pub fn verify(&self, key: &VerifyingKey) -> Result<&[u8], TokenError> {
+        self.signer(key).map(|_| &*self.payload)
+    }
+
+    /// The key that signed it: `key`, or one of those that it stands for.
+    pub(super) fn signer<'k>(&self, key: &'k VerifyingKey) -> Result<&'k VerifyingKey, TokenError> {
         // The key says what it is for; a token that says otherwise is not even tried (RFC 8725 §3.1).
         if self.algorithm() != key.algorithm() {
             return Err(TokenError::Algorithm);
         }
-        if !key.verify(self.signing_input, &self.signature) {
-            return Err(TokenError::Signature);
-        }
-        Ok(&self.payload)
+        key.signer(self.signing_input, &self.signature).ok_or(TokenError::Signature)
     }
 
     /// The payload, which anybody may have written.

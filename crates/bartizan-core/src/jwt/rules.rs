@@ -37,6 +37,9 @@ pub struct Rules {
     pub types: Vec<Box<str>>,
     /// How far the issuer's clock and ours may be apart.
     pub leeway: Duration,
+    /// How much further than that `nbf` and `iat` may lie ahead. Our own tokens are issued by one node and come to another,
+    /// both of whose clocks may be off; of another issuer nothing but the leeway is known, and this is zero.
+    pub skew: Duration,
 }
 
 impl Rules {
@@ -48,6 +51,7 @@ impl Rules {
             algorithms: Algorithm::ALL.into(),
             types: vec![ACCESS_TOKEN.into()],
             leeway: LEEWAY,
+            skew: Duration::ZERO,
         }
     }
 
@@ -85,8 +89,9 @@ impl Rules {
             return Err(TokenError::Expired(now.since(expires)));
         }
         // One that was issued in the future comes from a wrong clock, or from nobody's.
+        let latest = now.after(self.leeway).after(self.skew);
         for from in [claims.not_before, claims.issued].into_iter().flatten() {
-            if now.after(self.leeway) < from {
+            if latest < from {
                 return Err(TokenError::NotYetValid(from.since(now)));
             }
         }
@@ -206,15 +211,17 @@ mod tests {
     }
 
     proptest! {
-        /// A token is good from `nbf` and `iat` less the leeway, up to the last millisecond before `exp` and the leeway.
+        /// A token is good from `nbf` and `iat` less leeway and skew, up to the last millisecond before `exp` and the leeway.
         #[test]
         fn every_boundary_is_exact(
             from in 0..253_402_300_799_000_u64,
             life in 1..10_000_000_u64,
             leeway in 0..600_000_u64,
+            skew in prop_oneof![Just(0), 0..600_000_u64],
             by_issued in any::<bool>(),
         ) {
-            let rules = Rules { leeway: Duration::from_millis(leeway), ..rules() };
+            let [leeway_span, skew_span] = [leeway, skew].map(Duration::from_millis);
+            let rules = Rules { leeway: leeway_span, skew: skew_span, ..rules() };
             let (start, expires) = (Some(Timestamp(from)), Timestamp(from + life));
             let (not_before, issued) = if by_issued { (None, start) } else { (start, None) };
             let claims = Claims { expires: Some(expires), not_before, issued, ..Claims::default() };
@@ -222,10 +229,10 @@ mod tests {
             let over = from + life + leeway;
             prop_assert_eq!(check(over - 1), Ok(expires));
             prop_assert_eq!(check(over), Err(TokenError::Expired(rules.leeway)));
-            let first = from.saturating_sub(leeway);
+            let first = from.saturating_sub(leeway + skew);
             prop_assert_eq!(check(first), Ok(expires));
             if let Some(before) = first.checked_sub(1) {
-                let early = Duration::from_millis(leeway + 1);
+                let early = Duration::from_millis(leeway + skew + 1);
                 prop_assert_eq!(check(before), Err(TokenError::NotYetValid(early)));
             }
         }

@@ -4,7 +4,7 @@ use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
 
 use super::{Algorithm, ClaimFault, Jws, Rules, TokenError, VerifyingKey, claims::Claims};
-use crate::Timestamp;
+use crate::{Timestamp, TokenDigest};
 
 /// A token that was read and not verified yet: what it says may be anybody's. It has no way to be shown, for whoever has
 /// it can use it.
@@ -66,7 +66,7 @@ impl<'t> Token<'t> {
         if !rules.algorithms.contains(&self.algorithm()) {
             return Err(TokenError::Algorithm);
         }
-        self.jws.verify(key)?;
+        let signer = self.jws.signer(key)?.digest();
         rules.check_type(self.jws.typ(), key)?;
         rules.check_issuer(&self.claims, key)?;
         rules.check_audience(&self.claims, key)?;
@@ -77,6 +77,7 @@ impl<'t> Token<'t> {
             jti: self.claims.id,
             issued: self.claims.issued,
             expires,
+            signer,
             claims: self.jws.into_payload(),
         })
     }
@@ -102,6 +103,9 @@ pub struct VerifiedToken {
     pub issued: Option<Timestamp>,
     /// `exp`: when its time ends, without the leeway.
     pub expires: Timestamp,
+    /// What a store knows the key by that signed it, if that was revoked: where the key
+    /// [says it](VerifyingKey::revocable_as).
+    pub signer: Option<TokenDigest>,
     /// All its claims: one JSON object, as it was signed. No name is twice in any object of it.
     pub claims: Box<[u8]>,
 }

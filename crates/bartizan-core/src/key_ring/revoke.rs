@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use super::{Ring, Settings, timetable};
+use super::{Ring, RingKey, Settings, timetable};
 use crate::Timestamp;
 
 /// Why a key could not be revoked.
@@ -40,6 +40,18 @@ impl Ring {
         ring.set_windows(slots);
         Ok(ring)
     }
+
+    /// When no token is good any more that was issued before `issued`, whichever key signed it: as long as a revocation
+    /// of such tokens must be remembered. Those of an imported key may live longer than ours, so it is asked how long
+    /// each key is good, and not how long a token lives.
+    pub fn tokens_end(&self, settings: &Settings, issued: Timestamp) -> Timestamp {
+        let longest = self.longest_token().max(settings.token_lifetime());
+        let signed =
+            |key: &&RingKey| key.revoked.is_none() && key.window().is_none_or(|window| window.from < issued);
+        let ends = self.keys.iter().filter(signed).map(|key| key.retires(longest, settings));
+        // Also of keys that are made until then.
+        ends.fold(issued.after(longest).after(settings.grace()), Timestamp::max)
+    }
 }
 
 #[cfg(test)]
@@ -48,7 +60,7 @@ mod tests {
 
     use super::*;
     use crate::key_ring::{
-        Snapshot, State,
+        KeyUse, Snapshot, State,
         fixture::{at, key, planned, ring, settings, windows},
     };
     use std::vec;
@@ -135,6 +147,24 @@ mod tests {
         let late = Snapshot::new(ring, settings, at(149));
         assert_eq!(late.signer(lifetime, at(154)).unwrap().kid(), "a");
         assert!(late.signer(lifetime, Timestamp(at(154).0 + 1)).is_err());
+    }
+
+    #[test]
+    fn tokens_end_with_the_keys_that_may_have_signed_them() {
+        let settings = settings();
+        let old = RingKey { key_use: KeyUse::Verifies { until: at(400) }, ..key("old", 100, 97, 217) };
+        let with = |imported: &RingKey| ring([three().keys, vec![imported.clone()]].concat());
+        // A token of 15 minutes, 1 of leeway, 2 of skew; of an imported key only the last two are added.
+        for (name, ring, issued, ends) in [
+            ("no key at all", Ring::default(), at(100), at(118)),
+            ("of the first key", three(), at(150), at(235)),
+            ("of the second one too", three(), at(216), at(353)),
+            ("of one that is not made yet", three(), at(1000), at(1018)),
+            ("of an imported key", with(&old), at(150), at(403)),
+            ("of one that was revoked", with(&RingKey { revoked: Some(at(149)), ..old }), at(150), at(235)),
+        ] {
+            assert_eq!(ring.tokens_end(&settings, issued), ends, "{name}");
+        }
     }
 
     #[test]

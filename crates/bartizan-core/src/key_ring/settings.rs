@@ -190,7 +190,7 @@ impl Settings {
     }
 
     /// How long after the end of a key's last token the key is kept.
-    pub(super) const fn grace(&self) -> Duration {
+    pub const fn grace(&self) -> Duration {
         self.0.leeway.saturating_add(self.skew().saturating_mul(2))
     }
 

@@ -9,7 +9,7 @@ use serde::{
     de::{self, SeqAccess, Visitor},
 };
 
-use super::{Duration, JwtAlgorithm};
+use super::{Duration, JwtAlgorithm, SecretRef};
 
 /// `[jwt]`
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -53,6 +53,10 @@ pub struct TrustedIssuerConfig {
     /// Where its JWK set is: `https://login.example.com/keys`. Found by its metadata where nothing is written.
     #[serde(default)]
     pub jwks: Option<String>,
+    /// The certificates (PEM) of who vouches for its servers, such as `"file:///etc/ssl/own-ca.pem"`, and nobody else does;
+    /// Mozilla's authorities where nothing is written.
+    #[serde(default)]
+    pub ca: Option<SecretRef>,
     /// What it may sign with; `EdDSA`, ES256, RS256.
     #[serde(default)]
     pub algorithms: Option<Vec<JwtAlgorithm>>,

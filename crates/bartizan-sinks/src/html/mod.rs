@@ -98,7 +98,20 @@ fn markup(input: &str, policy: &Checked) -> Result<String, OverLimit> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn the_short_way_comes_where_the_long_one_does(text in "[^<>&]{0,64}", start in "[\\r\\n\u{feff}\\x00 ]{0,3}") {
+            let text = start + &text;
+            for policy in [Policy::strip_all(), Policy::rich_text()] {
+                let short = plain::without_markup(&text).expect("it has no markup");
+                prop_assert_eq!(markup(&text, policy.checked()), Ok(short.into_owned()));
+            }
+        }
+    }
 
     #[test]
     fn text_without_markup_is_returned_uncopied() {

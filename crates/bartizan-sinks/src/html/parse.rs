@@ -24,7 +24,7 @@ const MOST_ATTRIBUTES: usize = 4096;
 
 /// The tree of a fragment, as if it stood in a `<div>`.
 pub(super) fn parse(input: &str, policy: &Checked) -> Result<Nodes, OverLimit> {
-    let tree = Tree::new(policy.limits);
+    let tree = Tree::new(policy.limits, input.len());
     let context = tree.context();
     let builder = TreeBuilder::new_for_fragment(tree, context, None, TreeBuilderOpts::default());
     // A byte order mark is a character like others in the middle of a page.

@@ -4,11 +4,6 @@ use std::borrow::Cow;
 
 use memchr::{memchr2, memchr3};
 
-/// What [`escape_into`] escapes: in the text of an element.
-pub(super) const TEXT: &[u8; 5] = b"&<>\r\0";
-/// In a value between double quotes. `<` and `>` too: what ends a script or a comment of the page must not stand there.
-pub(super) const ATTRIBUTE: &[u8; 6] = b"&<>\r\0\"";
-
 /// Text in which a parser would find no markup: without `<` and `&`, and without `>`, which is never written bare.
 ///
 /// Borrowed, unless it has line ends of Windows or zero bytes, which no parser leaves as they are (HTML §13.2.3.5).
@@ -50,10 +45,31 @@ pub(super) fn shown(input: &str) -> String {
     html
 }
 
-/// Adds a text so that it is text.
-pub(super) fn escape_into(html: &mut String, text: &str, special: &[u8]) {
+/// Adds a text so that it is text between tags.
+pub(super) fn escape_text(html: &mut String, text: &str) {
+    let bytes = text.as_bytes();
+    if memchr3(b'&', b'<', b'>', bytes).is_none() && memchr2(b'\r', b'\0', bytes).is_none() {
+        html.push_str(text);
+    } else {
+        escape(html, text, |byte| matches!(byte, b'&' | b'<' | b'>' | b'\r' | b'\0'));
+    }
+}
+
+/// Adds a text so that it is a value between double quotes. `<` and `>` are escaped too: what ends a script or a
+/// comment of the page must not stand there.
+pub(super) fn escape_value(html: &mut String, value: &str) {
+    let bytes = value.as_bytes();
+    if memchr3(b'&', b'<', b'>', bytes).is_none() && memchr3(b'"', b'\r', b'\0', bytes).is_none() {
+        html.push_str(value);
+    } else {
+        escape(html, value, |byte| matches!(byte, b'&' | b'<' | b'>' | b'"' | b'\r' | b'\0'));
+    }
+}
+
+/// Adds a text with those of its bytes escaped that are special.
+pub(super) fn escape(html: &mut String, text: &str, special: impl Fn(u8) -> bool) {
     let mut rest = text;
-    while let Some(at) = rest.bytes().position(|byte| special.contains(&byte)) {
+    while let Some(at) = rest.bytes().position(&special) {
         let (before, from) = rest.split_at(at);
         html.push_str(before);
         html.push_str(match from.as_bytes().first() {

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use super::plain::escape_into;
+use super::plain;
 
 /// HTML that is safe to show: between tags, where a paragraph or a list could stand.
 ///
@@ -31,12 +31,12 @@ impl<'a> SafeHtml<'a> {
     /// assert_eq!(SafeHtml::escape("1 < 2 & 'x'").as_str(), "1 &lt; 2 &amp; &#39;x&#39;");
     /// ```
     pub fn escape(text: &'a str) -> Self {
-        const SPECIAL: &[u8] = b"&<>\"'\r\0";
-        if text.bytes().all(|byte| !SPECIAL.contains(&byte)) {
+        let special = |byte| matches!(byte, b'&' | b'<' | b'>' | b'"' | b'\'' | b'\0');
+        if !text.bytes().any(special) {
             return Self(Cow::Borrowed(text));
         }
         let mut html = String::with_capacity(text.len() + text.len() / 8);
-        escape_into(&mut html, text, SPECIAL);
+        plain::escape(&mut html, text, special);
         Self(Cow::Owned(html))
     }
 

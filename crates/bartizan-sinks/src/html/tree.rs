@@ -3,6 +3,7 @@
 use std::{
     borrow::Cow,
     cell::{Cell, RefCell},
+    num::NonZeroU32,
 };
 
 use html5ever::{
@@ -14,13 +15,26 @@ use html5ever::{
 
 use super::{Limits, OverLimit};
 
-/// A node's place in the list.
-pub(super) type Id = usize;
+/// A node's place in the list, counted from one. Small, for there are five in a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Id(NonZeroU32);
 
 /// The document, which is nobody's child.
-const DOCUMENT: Id = 0;
+const DOCUMENT: Id = Id(NonZeroU32::MIN);
 /// What holds the contents of every `<template>`: no part of the document.
-const LIMBO: Id = 1;
+const LIMBO: Id = Id(NonZeroU32::MIN.saturating_add(1));
+
+impl Id {
+    /// Of the last of so many. The limits keep them far from the end of the numbers.
+    fn last_of(nodes: &[Node]) -> Self {
+        let count = u32::try_from(nodes.len()).unwrap_or(u32::MAX);
+        Self(NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN))
+    }
+
+    fn index(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
 
 /// What the parser holds of a node. The name is in it, for the parser asks for it at every step.
 #[derive(Clone, Debug)]
@@ -51,7 +65,7 @@ pub(super) struct Node {
     last_child: Option<Id>,
     previous: Option<Id>,
     next: Option<Id>,
-    depth: usize,
+    depth: u32,
 }
 
 /// The tree, while the parser builds it.
@@ -60,13 +74,17 @@ pub(super) struct Tree {
     nodes: RefCell<Vec<Node>>,
     limits: Limits,
     over: Cell<Option<OverLimit>>,
-    templates: Cell<usize>,
+    templates: Cell<u32>,
+    depth: u32,
 }
 
 impl Tree {
-    pub(super) fn new(limits: Limits) -> Self {
-        let nodes = vec![Node::new(Data::Nothing), Node::new(Data::Nothing)];
-        Self { nodes: RefCell::new(nodes), limits, over: Cell::new(None), templates: Cell::new(0) }
+    /// An empty one, for an input of so many bytes.
+    pub(super) fn new(limits: Limits, bytes: usize) -> Self {
+        let mut nodes = Vec::with_capacity(16 + bytes / 16);
+        nodes.extend([Node::new(Data::Nothing), Node::new(Data::Nothing)]);
+        let depth = u32::try_from(limits.depth).unwrap_or(u32::MAX - 2);
+        Self { nodes: RefCell::new(nodes), limits, over: Cell::new(None), templates: Cell::new(0), depth }
     }
 
     /// The element that a fragment is parsed in.
@@ -90,7 +108,7 @@ impl Tree {
     fn push(&self, data: Data, ns: Namespace, name: LocalName) -> Handle {
         let mut nodes = self.nodes.borrow_mut();
         nodes.push(Node::new(data));
-        Handle { id: nodes.len() - 1, ns, name }
+        Handle { id: Id::last_of(&nodes), ns, name }
     }
 
     fn nameless(id: Id) -> Handle {
@@ -101,8 +119,8 @@ impl Tree {
     fn insert(&self, parent: Id, before: Option<Id>, child: NodeOrText<Handle>) {
         let mut nodes = self.nodes.borrow_mut();
         let previous = match before {
-            Some(before) => nodes.get(before).and_then(|node| node.previous),
-            None => nodes.get(parent).and_then(|node| node.last_child),
+            Some(before) => nodes.get(before.index()).and_then(|node| node.previous),
+            None => nodes.get(parent.index()).and_then(|node| node.last_child),
         };
         let child = match child {
             NodeOrText::AppendNode(handle) => {
@@ -110,18 +128,19 @@ impl Tree {
                 handle.id
             }
             NodeOrText::AppendText(text) => {
-                if let Some(Node { data: Data::Text(before), .. }) = previous.and_then(|id| nodes.get_mut(id))
+                if let Some(Node { data: Data::Text(before), .. }) =
+                    previous.and_then(|id| nodes.get_mut(id.index()))
                 {
                     before.push_tendril(&text);
                     return;
                 }
                 nodes.push(Node::new(Data::Text(text)));
-                nodes.len() - 1
+                Id::last_of(&nodes)
             }
         };
-        let depth = nodes.get(parent).map_or(0, |parent| parent.depth) + 1;
+        let depth = nodes.get(parent.index()).map_or(0, |parent| parent.depth) + 1;
         // The root of a fragment is one more.
-        if depth > self.limits.depth + 2 {
+        if depth > self.depth + 2 {
             self.over.set(Some(OverLimit::Depth { most: self.limits.depth }));
         }
         attach(&mut nodes, parent, before, child, depth);
@@ -134,10 +153,10 @@ impl Node {
     }
 }
 
-fn attach(nodes: &mut [Node], parent: Id, before: Option<Id>, child: Id, depth: usize) {
+fn attach(nodes: &mut [Node], parent: Id, before: Option<Id>, child: Id, depth: u32) {
     let previous = match before {
-        Some(before) => nodes.get_mut(before).and_then(|node| node.previous.replace(child)),
-        None => nodes.get_mut(parent).and_then(|node| node.last_child.replace(child)),
+        Some(before) => nodes.get_mut(before.index()).and_then(|node| node.previous.replace(child)),
+        None => nodes.get_mut(parent.index()).and_then(|node| node.last_child.replace(child)),
     };
     match previous {
         Some(previous) => set(nodes, previous, |node| node.next = Some(child)),
@@ -149,7 +168,7 @@ fn attach(nodes: &mut [Node], parent: Id, before: Option<Id>, child: Id, depth: 
 }
 
 fn detach(nodes: &mut [Node], id: Id) {
-    let Some(node) = nodes.get_mut(id) else { return };
+    let Some(node) = nodes.get_mut(id.index()) else { return };
     let (parent, previous, next) = (node.parent.take(), node.previous.take(), node.next.take());
     let Some(parent) = parent else { return };
     match previous {
@@ -163,7 +182,7 @@ fn detach(nodes: &mut [Node], id: Id) {
 }
 
 fn set(nodes: &mut [Node], id: Id, change: impl FnOnce(&mut Node)) {
-    if let Some(node) = nodes.get_mut(id) {
+    if let Some(node) = nodes.get_mut(id.index()) {
         change(node);
     }
 }
@@ -191,7 +210,7 @@ impl TreeSink for Tree {
         if flags.template {
             // What is in a template has no depth here, but the parser's work grows with it all the same.
             self.templates.set(self.templates.get() + 1);
-            if self.templates.get() > self.limits.depth {
+            if self.templates.get() > self.depth {
                 self.over.set(Some(OverLimit::Depth { most: self.limits.depth }));
             }
         }
@@ -212,14 +231,15 @@ impl TreeSink for Tree {
     }
 
     fn append_before_sibling(&self, sibling: &Handle, child: NodeOrText<Handle>) {
-        let parent = self.nodes.borrow().get(sibling.id).and_then(|node| node.parent);
+        let parent = self.nodes.borrow().get(sibling.id.index()).and_then(|node| node.parent);
         if let Some(parent) = parent {
             self.insert(parent, Some(sibling.id), child);
         }
     }
 
     fn append_based_on_parent_node(&self, element: &Handle, previous: &Handle, child: NodeOrText<Handle>) {
-        let has_parent = self.nodes.borrow().get(element.id).is_some_and(|node| node.parent.is_some());
+        let has_parent =
+            self.nodes.borrow().get(element.id.index()).is_some_and(|node| node.parent.is_some());
         if has_parent {
             self.append_before_sibling(element, child);
         } else {
@@ -249,7 +269,7 @@ impl TreeSink for Tree {
 
     fn reparent_children(&self, node: &Handle, new_parent: &Handle) {
         loop {
-            let first = self.nodes.borrow().get(node.id).and_then(|node| node.first_child);
+            let first = self.nodes.borrow().get(node.id.index()).and_then(|node| node.first_child);
             let Some(id) = first else { return };
             self.insert(new_parent.id, None, NodeOrText::AppendNode(Self::nameless(id)));
         }
@@ -267,18 +287,18 @@ impl Nodes {
     }
 
     pub(super) fn data(&self, id: Id) -> Option<&Data> {
-        self.0.get(id).map(|node| &node.data)
+        self.0.get(id.index()).map(|node| &node.data)
     }
 
     pub(super) fn first_child(&self, id: Id) -> Option<Id> {
-        self.0.get(id)?.first_child
+        self.0.get(id.index())?.first_child
     }
 
     pub(super) fn next(&self, id: Id) -> Option<Id> {
-        self.0.get(id)?.next
+        self.0.get(id.index())?.next
     }
 
     pub(super) fn parent(&self, id: Id) -> Option<Id> {
-        self.0.get(id)?.parent
+        self.0.get(id.index())?.parent
     }
 }

@@ -4,7 +4,7 @@ use html5ever::{Attribute, LocalName, local_name};
 
 use super::{
     OverLimit,
-    plain::{self, escape_into},
+    plain::{escape_text, escape_value},
     policy::Checked,
     tree::{Data, Id, Nodes},
     vocabulary::GONE_WITH_CONTENT,
@@ -60,7 +60,7 @@ pub(super) fn text(nodes: &Nodes) -> String {
     while let Some(id) = at {
         let mut inside = true;
         match nodes.data(id) {
-            Some(Data::Text(piece)) => escape_into(&mut text, piece, plain::TEXT),
+            Some(Data::Text(piece)) => escape_text(&mut text, piece),
             Some(Data::Element { name, html, .. }) => inside = *html && !is_gone_with_content(name),
             Some(Data::Nothing) | None => {}
         }
@@ -84,7 +84,7 @@ fn visit(nodes: &Nodes, id: Id, policy: &Checked, open: &mut Vec<Open>, written:
             {
                 written.html.push('\n');
             }
-            escape_into(&mut written.html, text, plain::TEXT);
+            escape_text(&mut written.html, text);
             false
         }
         Some(Data::Element { name, html: true, attributes }) => {
@@ -130,7 +130,7 @@ fn start_tag(html: &mut String, name: &LocalName, attributes: &[Attribute], link
         html.push(' ');
         html.push_str(&attribute.name.local);
         html.push_str("=\"");
-        escape_into(html, &attribute.value, plain::ATTRIBUTE);
+        escape_value(html, &attribute.value);
         html.push('"');
     }
     if link && *name == local_name!("a") {

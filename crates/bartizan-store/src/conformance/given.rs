@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use bartizan_core::{
     Timestamp, TokenDigest,
-    session::{NewSession, SessionKey, SessionRecord},
+    session::{NewSession, Renewal, SessionKey, SessionRecord},
 };
 
 use super::Place;
@@ -49,6 +49,11 @@ pub(super) fn began(subject: &str, created: Timestamp) -> SessionRecord {
 
 pub(super) fn new(number: u64, record: SessionRecord) -> NewSession {
     NewSession { key: key(number), record, replaces: None, most: None }
+}
+
+/// Session `old` becomes session `number`.
+pub(super) fn renewal(old: u64, number: u64, record: SessionRecord) -> Renewal {
+    Renewal { old: key(old), key: key(number), record }
 }
 
 /// A store in an empty place, and its sessions, each begun without ending another.

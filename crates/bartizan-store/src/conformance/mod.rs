@@ -36,6 +36,7 @@ mod given;
 mod limits;
 mod pages;
 mod races;
+mod renewals;
 mod restarts;
 mod revocations;
 mod sessions;
@@ -88,6 +89,7 @@ use case_list;
 pub fn cases() -> impl Iterator<Item = Case> {
     [
         sessions::CASES,
+        renewals::CASES,
         texts::CASES,
         pages::CASES,
         tokens::CASES,

@@ -17,7 +17,7 @@ use bartizan_core::{
 
 use super::{
     Place, case_list,
-    given::{HOUR, MINUTE, NOW, SECOND, alive, all, at, began, key, new, record, token, touched},
+    given::{HOUR, MINUTE, NOW, SECOND, alive, all, at, began, key, new, record, renewal, token, touched},
 };
 use crate::{BoxFuture, Store};
 
@@ -28,7 +28,7 @@ case_list![
     logins_that_race_leave_as_many_as_may_be,
     a_session_that_ends_is_not_touched_back_to_life,
     touches_that_race_never_go_back_in_time,
-    renewals_that_race_end_the_old_session,
+    logins_that_race_end_the_old_session,
     a_renewal_is_seen_wholly_or_not_at_all,
     what_one_node_does_another_sees,
     calls_that_are_dropped_are_done_wholly_or_not_at_all,
@@ -132,7 +132,7 @@ async fn touches_that_race_never_go_back_in_time(place: Arc<dyn Place>) {
     }
 }
 
-async fn renewals_that_race_end_the_old_session(place: Arc<dyn Place>) {
+async fn logins_that_race_end_the_old_session(place: Arc<dyn Place>) {
     let nodes = two_nodes(&place).await;
     nodes[0].begin(new(100, record("alice"))).await.unwrap();
     let ended = race(&nodes, 10, |store, number| async move {
@@ -155,11 +155,18 @@ async fn a_renewal_is_seen_wholly_or_not_at_all(place: Arc<dyn Place>) {
         // Until it was looked at often enough, or whoever looks has seen too much and is gone.
         while number < 100 || enough.load(Relaxed) < 500 && Arc::strong_count(&enough) > 1 {
             number += 1;
-            // By turns the old one is replaced, and is one too many.
-            let (replaces, most) =
-                if number % 2 == 0 { (Some(key(number - 1)), None) } else { (None, Some(1)) };
-            let renewed = NewSession { replaces, most, ..new(number, began("alice", at(number))) };
-            runtime.block_on(one.begin(renewed)).unwrap();
+            // By turns the old one is renewed, replaced, and one too many.
+            let record = began("alice", at(number));
+            let (replaces, most) = match number % 3 {
+                0 => {
+                    assert!(runtime.block_on(one.renew(renewal(number - 1, number, record))).unwrap());
+                    continue;
+                }
+                1 => (Some(key(number - 1)), None),
+                _ => (None, Some(1)),
+            };
+            let login = NewSession { replaces, most, ..new(number, record) };
+            runtime.block_on(one.begin(login)).unwrap();
         }
     });
     let mut last = 0;

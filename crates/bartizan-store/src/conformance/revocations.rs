@@ -1,8 +1,8 @@
-//! Revocations: of one token, and of all that a subject was given before a time.
+//! Revocations: of one token, of all that a key signed, and of all that a subject was given before a time.
 
 use std::sync::Arc;
 
-use bartizan_core::Timestamp;
+use bartizan_core::{Timestamp, TokenDigest};
 
 use super::{
     Place, case_list,
@@ -14,6 +14,7 @@ use crate::Store;
 
 case_list![
     a_token_is_revoked_until_its_time,
+    a_key_is_revoked_with_all_that_it_signed,
     a_token_that_is_revoked_again_is_remembered_for_longer,
     tokens_from_before_are_revoked_with_their_subject,
     a_cutoff_never_moves_back,
@@ -26,7 +27,7 @@ case_list![
 ];
 
 async fn has(store: &Arc<dyn Store>, jti: Option<u64>, subject: &str, issued: Option<u64>, now: u64) -> bool {
-    store.is_revoked(jti.map(token), subject.into(), issued.map(at), at(now)).await.unwrap()
+    store.is_revoked(jti.map(token), None, subject.into(), issued.map(at), at(now)).await.unwrap()
 }
 
 async fn revoke(store: &Arc<dyn Store>, subject: &str, before: u64, until: u64, now: u64) {
@@ -53,6 +54,39 @@ async fn a_token_is_revoked_until_its_time(place: Arc<dyn Place>) {
             assert_eq!(has(&store, jti, subject, issued, now).await, revoked, "{jti:?} {issued:?} {now}");
         }
     }
+}
+
+async fn a_key_is_revoked_with_all_that_it_signed(place: Arc<dyn Place>) {
+    let nodes = two_nodes(&place).await;
+    let [one, other] = &nodes;
+    let (kid, unlike) = (TokenDigest::of_kid("2027-01"), TokenDigest::of_kid("2027-02"));
+    assert!(!one.is_revoked(Some(token(1)), Some(kid), "alice".into(), None, NOW).await.unwrap());
+    one.revoke_token(kid, at(HOUR), NOW).await.unwrap();
+    other.revoke_token(token(3), at(MINUTE), NOW).await.unwrap();
+    for (jti, key, now, revoked) in [
+        (None, Some(kid), 0, true),
+        (Some(token(1)), Some(kid), 0, true),
+        (Some(token(1)), Some(unlike), 0, false),
+        // Nobody says whose key it was.
+        (Some(token(1)), None, 0, false),
+        (None, None, 0, false),
+        // Of what was revoked twice, what is remembered longer.
+        (Some(token(3)), Some(kid), MINUTE, true),
+        (Some(token(3)), Some(unlike), MINUTE - 1, true),
+        (Some(token(3)), Some(unlike), MINUTE, false),
+        // A token that has the name of the key.
+        (Some(TokenDigest::of_jti("2027-01")), Some(unlike), 0, false),
+        (None, Some(kid), HOUR - 1, true),
+        (None, Some(kid), HOUR, false),
+    ] {
+        for (node, issued) in nodes.iter().flat_map(|node| [(node, None), (node, Some(at(HOUR)))]) {
+            let found = node.is_revoked(jti, key, "alice".into(), issued, at(now)).await.unwrap();
+            assert_eq!(found, revoked, "{jti:?} {key:?} {now}");
+        }
+    }
+    // With its subject still, whichever key it is of.
+    revoke(one, "alice", MINUTE, HOUR, 0).await;
+    assert!(other.is_revoked(None, Some(unlike), "alice".into(), None, NOW).await.unwrap());
 }
 
 async fn a_token_that_is_revoked_again_is_remembered_for_longer(place: Arc<dyn Place>) {
@@ -134,7 +168,7 @@ async fn what_is_revoked_too_late_is_not_kept(place: Arc<dyn Place>) {
     store.revoke_subject("bob".into(), far, far, NOW).await.unwrap();
     assert!(has(&store, Some(2), "carol", None, HOUR).await);
     assert!(has(&store, None, "bob", Some(HOUR), HOUR).await);
-    assert!(!store.is_revoked(Some(token(2)), "bob".into(), None, far).await.unwrap());
+    assert!(!store.is_revoked(Some(token(2)), None, "bob".into(), None, far).await.unwrap());
     // Before the beginning of time there is nothing.
     store.revoke_subject("dave".into(), Timestamp(0), at(HOUR), NOW).await.unwrap();
     assert!(!has(&store, None, "dave", None, 0).await);

@@ -12,7 +12,10 @@ use bartizan_core::{
 
 use super::{
     Place, api_keys, case_list,
-    given::{HOUR, MINUTE, NOW, SECOND, alive, all, at, began, key, new, record, store_with, token, touched},
+    given::{
+        HOUR, MINUTE, NOW, SECOND, alive, all, at, began, key, new, record, renewal, store_with, token,
+        touched,
+    },
 };
 
 case_list![
@@ -343,6 +346,9 @@ async fn the_engines_questions_are_answered(place: Arc<dyn Place>) {
         (Query::Session { key: key(1), now: NOW }, Answer::Unknown),
         (Query::Begin(Box::new(new(1, record("alice")))), Answer::Done),
         (Query::Session { key: key(1), now: NOW }, Answer::Session(record("alice"))),
+        (Query::Renew(Box::new(renewal(1, 2, record("alice")))), Answer::Done),
+        (Query::Renew(Box::new(renewal(1, 3, record("alice")))), Answer::Unknown),
+        (Query::Renew(Box::new(renewal(2, 1, record("alice")))), Answer::Done),
         (Query::End(Ending::One(key(1))), Answer::Done),
         (Query::Session { key: key(1), now: NOW }, Answer::Unknown),
         (consume.clone(), Answer::Fresh(true)),
@@ -354,8 +360,9 @@ async fn the_engines_questions_are_answered(place: Arc<dyn Place>) {
     assert!(store.create_api_key(api_keys::record(1)).await.unwrap());
     store.revoke_token(token(1), at(HOUR), NOW).await.unwrap();
     store.revoke_subject("bob".into(), at(MINUTE), at(HOUR), NOW).await.unwrap();
-    let revocation = |jti, subject: &str, issued| Query::Revocation {
+    let revocation = |jti, key, subject: &str, issued| Query::Revocation {
         jti: Some(token(jti)),
+        key: Some(token(key)),
         subject: subject.into(),
         issued: Some(at(issued)),
         now: NOW,
@@ -363,10 +370,11 @@ async fn the_engines_questions_are_answered(place: Arc<dyn Place>) {
     for (query, expected) in [
         (Query::ApiKey { id: api_keys::id(1), now: NOW }, Answer::ApiKey(Box::new(touched))),
         (Query::ApiKey { id: api_keys::id(2), now: NOW }, Answer::Unknown),
-        (revocation(1, "alice", 0), Answer::Revoked(true)),
-        (revocation(2, "alice", 0), Answer::Revoked(false)),
-        (revocation(2, "bob", 0), Answer::Revoked(true)),
-        (revocation(2, "bob", MINUTE), Answer::Revoked(false)),
+        (revocation(1, 2, "alice", 0), Answer::Revoked(true)),
+        (revocation(2, 1, "alice", 0), Answer::Revoked(true)),
+        (revocation(2, 3, "alice", 0), Answer::Revoked(false)),
+        (revocation(2, 3, "bob", 0), Answer::Revoked(true)),
+        (revocation(2, 3, "bob", MINUTE), Answer::Revoked(false)),
     ] {
         assert_eq!(store.answer(query.clone()).await, expected, "{query:?}");
     }

@@ -14,7 +14,7 @@ use bartizan_core::{
     Answer, Query, Timestamp, TokenDigest,
     api_key::{ApiKeyRecord, KeyId, PepperId},
     limit::{LimitKey, Quota, Taken},
-    session::{Ending, NewSession, SessionKey, SessionRecord},
+    session::{Ending, NewSession, Renewal, SessionKey, SessionRecord},
 };
 
 use self::{
@@ -127,6 +127,10 @@ impl Store for MemoryStore {
         Box::pin(async move { self.sessions.begin(new) })
     }
 
+    fn renew(&self, renewal: Renewal) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move { Ok(self.sessions.renew(renewal)) })
+    }
+
     fn end(&self, ending: Ending) -> BoxFuture<'_, Result<u64, StoreError>> {
         Box::pin(async move { Ok(self.sessions.end(&ending)) })
     }
@@ -175,11 +179,11 @@ impl Store for MemoryStore {
 
     fn revoke_token(
         &self,
-        jti: TokenDigest,
+        digest: TokenDigest,
         until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async move { self.revocations.revoke_token(jti, until, now) })
+        Box::pin(async move { self.revocations.revoke_token(digest, until, now) })
     }
 
     fn revoke_subject(
@@ -195,11 +199,12 @@ impl Store for MemoryStore {
     fn is_revoked(
         &self,
         jti: Option<TokenDigest>,
+        key: Option<TokenDigest>,
         subject: Box<str>,
         issued: Option<Timestamp>,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<bool, StoreError>> {
-        Box::pin(async move { Ok(self.revocations.has(jti, &subject, issued, now)) })
+        Box::pin(async move { Ok(self.revocations.has([jti, key], &subject, issued, now)) })
     }
 
     fn create_api_key(&self, record: ApiKeyRecord) -> BoxFuture<'_, Result<bool, StoreError>> {

@@ -24,7 +24,7 @@ pub(super) struct Revocations {
 
 #[derive(Debug)]
 struct Kept {
-    /// Until when each is remembered.
+    /// Tokens, and keys with all that they signed; until when each is remembered.
     tokens: BTreeMap<TokenDigest, Timestamp>,
     subjects: BTreeMap<Box<str>, Cutoff>,
     looked: Timestamp,
@@ -48,7 +48,7 @@ impl Revocations {
 
     pub(super) fn revoke_token(
         &self,
-        jti: TokenDigest,
+        digest: TokenDigest,
         until: Timestamp,
         now: Timestamp,
     ) -> Result<(), StoreError> {
@@ -56,10 +56,10 @@ impl Revocations {
             return Ok(());
         }
         let mut kept = self.write();
-        if !kept.tokens.contains_key(&jti) {
+        if !kept.tokens.contains_key(&digest) {
             kept.make_room(self.limit, now)?;
         }
-        let known = kept.tokens.entry(jti).or_insert(until);
+        let known = kept.tokens.entry(digest).or_insert(until);
         *known = until.max(*known);
         Ok(())
     }
@@ -88,15 +88,15 @@ impl Revocations {
 
     pub(super) fn has(
         &self,
-        jti: Option<TokenDigest>,
+        digests: [Option<TokenDigest>; 2],
         subject: &str,
         issued: Option<Timestamp>,
         now: Timestamp,
     ) -> bool {
         let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
-        let token = jti.and_then(|jti| kept.tokens.get(&jti));
+        let mut tokens = digests.into_iter().flatten().filter_map(|digest| kept.tokens.get(&digest));
         let issued = issued.unwrap_or(Timestamp(0));
-        token.is_some_and(|until| now < *until)
+        tokens.any(|until| now < *until)
             || kept.subjects.get(subject).is_some_and(|cutoff| now < cutoff.until && issued < cutoff.before)
     }
 

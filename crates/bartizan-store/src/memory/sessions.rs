@@ -11,7 +11,7 @@ use std::{
 
 use bartizan_core::{
     Timestamp,
-    session::{Ending, NewSession, SessionKey, SessionRecord},
+    session::{Ending, NewSession, Renewal, SessionKey, SessionRecord},
 };
 
 use super::{SHARDS, lock, shard_of, sweep::Swept};
@@ -126,6 +126,26 @@ impl Sessions {
         desk.remember(&record.subject, key);
         parts.of(key).map.insert(key, Box::new(Kept::new(record)));
         Ok(u32::try_from(above).unwrap_or(u32::MAX))
+    }
+
+    pub(super) fn renew(&self, renewal: Renewal) -> bool {
+        let Renewal { old, key, record } = renewal;
+        // Nothing ends while this is at the desk.
+        let mut desk = lock(&self.desk);
+        let mut parts = Parts::new(&self.shards);
+        let mut is_alive = |key| {
+            let kept = parts.of(key).map.get(&key);
+            kept.is_some_and(|kept| *kept.subject == *record.subject && kept.is_alive(record.created))
+        };
+        if !is_alive(old) {
+            // What comes again was done.
+            return is_alive(key);
+        }
+        parts.of(old).map.remove(&old);
+        desk.forget(&record.subject, old);
+        desk.remember(&record.subject, key);
+        parts.of(key).map.insert(key, Box::new(Kept::new(record)));
+        true
     }
 
     pub(super) fn end(&self, ending: &Ending) -> u64 {

@@ -21,7 +21,7 @@ use bartizan_core::{
     Answer, Query, Timestamp, TokenDigest,
     api_key::{ApiKeyRecord, KeyId, PepperId},
     limit::{LimitKey, Quota, Taken},
-    session::{Ending, NewSession, SessionKey, SessionRecord},
+    session::{Ending, NewSession, Renewal, SessionKey, SessionRecord},
 };
 
 use self::pool::Pool;
@@ -76,6 +76,14 @@ impl Store for PostgresStore {
         Box::pin(self.0.run(move |connection| {
             let new = Arc::clone(&new);
             Box::pin(async move { sessions::begin(connection, &new).await })
+        }))
+    }
+
+    fn renew(&self, renewal: Renewal) -> BoxFuture<'_, Result<bool, StoreError>> {
+        let renewal = Arc::new(renewal);
+        Box::pin(self.0.run(move |connection| {
+            let renewal = Arc::clone(&renewal);
+            Box::pin(async move { sessions::renew(connection, &renewal).await })
         }))
     }
 
@@ -145,12 +153,12 @@ impl Store for PostgresStore {
 
     fn revoke_token(
         &self,
-        jti: TokenDigest,
+        digest: TokenDigest,
         until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(
-            self.0.run(move |connection| Box::pin(revocations::revoke_token(connection, jti, until, now))),
+            self.0.run(move |connection| Box::pin(revocations::revoke_token(connection, digest, until, now))),
         )
     }
 
@@ -173,6 +181,7 @@ impl Store for PostgresStore {
     fn is_revoked(
         &self,
         jti: Option<TokenDigest>,
+        key: Option<TokenDigest>,
         subject: Box<str>,
         issued: Option<Timestamp>,
         now: Timestamp,
@@ -180,7 +189,7 @@ impl Store for PostgresStore {
         let subject: Arc<str> = subject.into();
         Box::pin(self.0.run(move |connection| {
             let subject = Arc::clone(&subject);
-            Box::pin(async move { revocations::has(connection, jti, &subject, issued, now).await })
+            Box::pin(async move { revocations::has(connection, [jti, key], &subject, issued, now).await })
         }))
     }
 

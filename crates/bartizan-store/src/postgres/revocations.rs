@@ -7,7 +7,7 @@ use super::bigint;
 
 pub(super) async fn revoke_token(
     connection: &mut PgConnection,
-    jti: TokenDigest,
+    digest: TokenDigest,
     until: Timestamp,
     now: Timestamp,
 ) -> Result<(), sqlx::Error> {
@@ -15,7 +15,11 @@ pub(super) async fn revoke_token(
         INSERT INTO bartizan.revoked_tokens AS known (jti, until) VALUES ($1, $2)
         ON CONFLICT (jti) DO UPDATE SET until = greatest(known.until, EXCLUDED.until)";
     if until > now {
-        sqlx::query(REVOKE).bind(jti.0.as_slice()).bind(bigint::from_time(until)).execute(connection).await?;
+        sqlx::query(REVOKE)
+            .bind(digest.0.as_slice())
+            .bind(bigint::from_time(until))
+            .execute(connection)
+            .await?;
     }
     Ok(())
 }
@@ -48,21 +52,23 @@ pub(super) async fn revoke_subject(
 
 pub(super) async fn has(
     connection: &mut PgConnection,
-    jti: Option<TokenDigest>,
+    digests: [Option<TokenDigest>; 2],
     subject: &str,
     issued: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<bool, sqlx::Error> {
     // Nothing is equal to NULL.
     const HAS: &str = "
-        SELECT EXISTS (SELECT FROM bartizan.revoked_tokens WHERE jti = $1 AND until > $4)
+        SELECT EXISTS (SELECT FROM bartizan.revoked_tokens WHERE jti IN ($1, $5) AND until > $4)
             OR EXISTS (SELECT FROM bartizan.revoked_subjects
                 WHERE digest = sha256($2) AND until > $4 AND before > $3)";
+    let [jti, key] = &digests;
     sqlx::query_scalar(HAS)
-        .bind(jti.as_ref().map(|jti| jti.0.as_slice()))
+        .bind(jti.as_ref().map(|digest| digest.0.as_slice()))
         .bind(subject.as_bytes())
         .bind(bigint::from_time(issued.unwrap_or(Timestamp(0))))
         .bind(bigint::from_time(now))
+        .bind(key.as_ref().map(|digest| digest.0.as_slice()))
         .fetch_one(connection)
         .await
 }

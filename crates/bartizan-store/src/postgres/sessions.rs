@@ -2,7 +2,7 @@
 
 use bartizan_core::{
     Timestamp,
-    session::{Ending, NewSession, SessionKey, SessionRecord},
+    session::{Ending, NewSession, Renewal, SessionKey, SessionRecord},
 };
 use sqlx::{Connection as _, PgConnection};
 
@@ -114,6 +114,40 @@ async fn insert(connection: &mut PgConnection, new: &NewSession) -> Result<u32, 
         .fetch_one(connection)
         .await?;
     Ok(u32::try_from(ended).unwrap_or(u32::MAX))
+}
+
+/// Gives a session a new key, if it is alive.
+pub(super) async fn renew(connection: &mut PgConnection, renewal: &Renewal) -> Result<bool, sqlx::Error> {
+    // Of two that race for the row the second finds it gone, and begins nothing. What comes again was done.
+    const RENEW: &str = "
+        WITH renewed AS (
+            DELETE FROM bartizan.sessions WHERE key = $9 AND subject = $2 AND ends > $4 RETURNING key
+        ), begun AS (
+            INSERT INTO bartizan.sessions (key, subject, scopes, created, touched, idle, expires, ends)
+            SELECT $1, $2, $3, $4, $5, $6, $7, $8 FROM renewed
+            RETURNING key
+        )
+        SELECT EXISTS (SELECT FROM begun)
+            OR EXISTS (SELECT FROM bartizan.sessions WHERE key = $1 AND subject = $2 AND ends > $4)";
+    let Renewal { old, key, record } = renewal;
+    let mut transaction = connection.begin().await?;
+    // Whoever ends all sessions of the subject would not see the new one, which was not there when it looked.
+    lock(&mut transaction, &record.subject).await?;
+    let scopes: Vec<&[u8]> = record.scopes.iter().map(|scope| scope.as_bytes()).collect();
+    let done: bool = sqlx::query_scalar(RENEW)
+        .bind(key.as_bytes().as_slice())
+        .bind(record.subject.as_bytes())
+        .bind(scopes)
+        .bind(bigint::from_time(record.created))
+        .bind(bigint::from_time(record.touched))
+        .bind(bigint::from_span(record.idle))
+        .bind(bigint::from_time(record.expires))
+        .bind(bigint::from_time(record.ends()))
+        .bind(old.as_bytes().as_slice())
+        .fetch_one(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    Ok(done)
 }
 
 /// Ends sessions, and says how many.

@@ -1,9 +1,10 @@
--- Whether a token is revoked. KEYS: 1 its subject, 2 the token, if it has a name. ARGV: 1 now, 2 when it was issued.
+-- Whether a token is revoked. KEYS: 1 its subject; then the token, if it has a name, and its key, if that has one.
+-- ARGV: 1 now, 2 when it was issued.
 -- 1 where it is; nothing where somebody else has written what decides.
 
 local now, issued = tonumber(ARGV[1]), tonumber(ARGV[2])
-if KEYS[2] then
-  local ends = redis.call('GET', KEYS[2]) or '0'
+for at = 2, #KEYS do
+  local ends = redis.call('GET', KEYS[at]) or '0'
   if not tonumber(ends) then
     return false
   end

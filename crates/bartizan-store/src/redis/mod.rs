@@ -15,7 +15,7 @@
 //! | `{bartizan}:api-keys-of:<owner>` | sorted set | the ids of an owner's API keys, in their order |
 //! | `{bartizan}:api-keys` | sorted set | the ids of all API keys, in their order |
 //! | `{bartizan}:api-keys-end` | sorted set | the ids of the API keys that have an end, by it |
-//! | `{bartizan}:revoked-token:<digest of jti>` | string | until when a revoked token is remembered, in ms |
+//! | `{bartizan}:revoked-token:<digest of jti, or of a key's kid>` | string | until when a revoked token, or all of a key, is remembered, in ms |
 //! | `{bartizan}:revoked-subject:<subject>` | string | before when tokens are revoked, and until when: `<ms>:<ms>` |
 //!
 //! Every method is one Lua script, which Redis runs as one step. A script's keys must be in one slot of a cluster; those
@@ -42,7 +42,7 @@ use bartizan_core::{
     Answer, Query, Timestamp, TokenDigest,
     api_key::{ApiKeyRecord, KeyId, PepperId},
     limit::{self, LimitKey, Quota, Taken},
-    session::{Ending, NewSession, SessionKey, SessionRecord},
+    session::{Ending, NewSession, Renewal, SessionKey, SessionRecord},
 };
 use redis::{FromRedisValue, from_redis_value};
 
@@ -206,6 +206,22 @@ impl Store for RedisStore {
         })
     }
 
+    fn renew(&self, renewal: Renewal) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let Renewal { old, key, record } = renewal;
+            let arguments = [
+                hex(key.as_bytes()),
+                hex(old.as_bytes()),
+                record.ends().0.to_string(),
+                record.subject.to_string(),
+                record.created.0.to_string(),
+            ];
+            let arguments = arguments.into_iter().chain(to_fields(&record));
+            let about = [Key::Subject(&record.subject), Key::Session(old), Key::Session(key)];
+            self.ask_sessions(&script::RENEW, about, arguments).await
+        })
+    }
+
     fn end(&self, ending: Ending) -> BoxFuture<'_, Result<u64, StoreError>> {
         Box::pin(async move {
             match ending {
@@ -302,11 +318,11 @@ impl Store for RedisStore {
 
     fn revoke_token(
         &self,
-        jti: TokenDigest,
+        digest: TokenDigest,
         until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.put_revoked_token(jti, until, now))
+        Box::pin(self.put_revoked_token(digest, until, now))
     }
 
     fn revoke_subject(
@@ -322,11 +338,12 @@ impl Store for RedisStore {
     fn is_revoked(
         &self,
         jti: Option<TokenDigest>,
+        key: Option<TokenDigest>,
         subject: Box<str>,
         issued: Option<Timestamp>,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<bool, StoreError>> {
-        Box::pin(async move { self.has_revoked(jti, &subject, issued, now).await })
+        Box::pin(async move { self.has_revoked([jti, key], &subject, issued, now).await })
     }
 
     fn create_api_key(&self, record: ApiKeyRecord) -> BoxFuture<'_, Result<bool, StoreError>> {

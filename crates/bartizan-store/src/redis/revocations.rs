@@ -8,14 +8,14 @@ use crate::StoreError;
 impl RedisStore {
     pub(super) async fn put_revoked_token(
         &self,
-        jti: TokenDigest,
+        digest: TokenDigest,
         until: Timestamp,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         if until <= now {
             return Ok(());
         }
-        let keys = [self.revoked_token(jti)];
+        let keys = [self.revoked_token(digest)];
         let arguments = [until.0, lifetime(until, now)].map(|number| number.to_string());
         self.ask::<u8>(script::REVOKE_TOKEN.call(&keys, &arguments)).await.map(drop)
     }
@@ -37,22 +37,22 @@ impl RedisStore {
 
     pub(super) async fn has_revoked(
         &self,
-        jti: Option<TokenDigest>,
+        digests: [Option<TokenDigest>; 2],
         subject: &str,
         issued: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let keys: Vec<_> = [self.revoked_subject(subject)]
             .into_iter()
-            .chain(jti.map(|jti| self.revoked_token(jti)))
+            .chain(digests.into_iter().flatten().map(|digest| self.revoked_token(digest)))
             .collect();
         let arguments = [now.0, issued.map_or(0, |issued| issued.0)].map(|number| number.to_string());
         let answer: Option<bool> = self.ask(script::IS_REVOKED.call(&keys, &arguments)).await?;
         answer.ok_or_else(|| self.connection.foreign(format!("one of {keys:?} is no revocation")))
     }
 
-    fn revoked_token(&self, jti: TokenDigest) -> String {
-        format!("{}revoked-token:{}", self.base(), hex(&jti.0))
+    fn revoked_token(&self, digest: TokenDigest) -> String {
+        format!("{}revoked-token:{}", self.base(), hex(&digest.0))
     }
 
     fn revoked_subject(&self, subject: &str) -> String {

@@ -20,6 +20,7 @@ macro_rules! scripts {
 scripts! {
     SESSION = "sessions.lua" "session.lua";
     BEGIN = "sessions.lua" "begin.lua";
+    RENEW = "sessions.lua" "renew.lua";
     END_ONE = "sessions.lua" "end_one.lua";
     END_ALL = "sessions.lua" "end_all.lua";
     LIST = "sessions.lua" "list.lua";

@@ -16,7 +16,7 @@ use bartizan_core::{
     Answer, Query, Timestamp, TokenDigest,
     api_key::{ApiKeyRecord, KeyId, PepperId},
     limit::{LimitKey, Quota, Taken},
-    session::{Ending, NewSession, SessionKey, SessionRecord},
+    session::{Ending, NewSession, Renewal, SessionKey, SessionRecord},
 };
 use sqlx::SqlitePool;
 
@@ -125,6 +125,10 @@ impl Store for SqliteStore {
         Box::pin(self.write(sessions::Begin(new)))
     }
 
+    fn renew(&self, renewal: Renewal) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(self.write(sessions::Renew(renewal)))
+    }
+
     fn end(&self, ending: Ending) -> BoxFuture<'_, Result<u64, StoreError>> {
         Box::pin(self.write(sessions::End(ending)))
     }
@@ -179,7 +183,7 @@ impl Store for SqliteStore {
 
     fn revoke_token(
         &self,
-        jti: TokenDigest,
+        digest: TokenDigest,
         until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -187,7 +191,7 @@ impl Store for SqliteStore {
             if until <= now {
                 return Ok(());
             }
-            self.write(revocations::RevokeToken { jti, until }).await
+            self.write(revocations::RevokeToken { digest, until }).await
         })
     }
 
@@ -209,11 +213,12 @@ impl Store for SqliteStore {
     fn is_revoked(
         &self,
         jti: Option<TokenDigest>,
+        key: Option<TokenDigest>,
         subject: Box<str>,
         issued: Option<Timestamp>,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<bool, StoreError>> {
-        Box::pin(self.read(revocations::has(&self.readers, jti, subject, issued, now)))
+        Box::pin(self.read(revocations::has(&self.readers, [jti, key], subject, issued, now)))
     }
 
     fn create_api_key(&self, record: ApiKeyRecord) -> BoxFuture<'_, Result<bool, StoreError>> {

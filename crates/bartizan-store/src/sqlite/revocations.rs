@@ -7,26 +7,28 @@ use super::{PRUNED_AT_ONCE, integer, writer::Step};
 
 pub(super) async fn has(
     executor: impl SqliteExecutor<'_>,
-    jti: Option<TokenDigest>,
+    digests: [Option<TokenDigest>; 2],
     subject: Box<str>,
     issued: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<bool, sqlx::Error> {
+    let [jti, key] = digests.map(|digest| digest.map(|TokenDigest(digest)| digest.to_vec()));
     // Nothing is equal to NULL.
     sqlx::query_scalar(
-        "SELECT EXISTS (SELECT 1 FROM revoked_token WHERE digest = ?1 AND until > ?4) \
+        "SELECT EXISTS (SELECT 1 FROM revoked_token WHERE digest IN (?1, ?5) AND until > ?4) \
          OR EXISTS (SELECT 1 FROM revoked_subject WHERE subject = ?2 AND until > ?4 AND before > ?3)",
     )
-    .bind(jti.map(|TokenDigest(digest)| digest.to_vec()))
+    .bind(jti)
     .bind(String::from(subject))
     .bind(integer(issued.map_or(0, |issued| issued.0)))
     .bind(integer(now.0))
+    .bind(key)
     .fetch_one(executor)
     .await
 }
 
 pub(super) struct RevokeToken {
-    pub(super) jti: TokenDigest,
+    pub(super) digest: TokenDigest,
     pub(super) until: Timestamp,
 }
 
@@ -38,7 +40,7 @@ impl Step for RevokeToken {
             "INSERT INTO revoked_token (digest, until) VALUES (?1, ?2) \
              ON CONFLICT (digest) DO UPDATE SET until = max(until, excluded.until)",
         );
-        query.bind(&self.jti.0[..]).bind(integer(self.until.0)).execute(connection).await?;
+        query.bind(&self.digest.0[..]).bind(integer(self.until.0)).execute(connection).await?;
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bartizan_core::{
     Timestamp,
-    session::{Ending, NewSession, SessionKey, SessionRecord},
+    session::{Ending, NewSession, Renewal, SessionKey, SessionRecord},
 };
 use sqlx::{SqliteConnection, SqlitePool, sqlite::SqliteExecutor};
 
@@ -117,24 +117,57 @@ impl Step for Begin {
             .await?
             .rows_affected();
         }
-        let scopes =
-            serde_json::to_string(&record.scopes).map_err(|error| sqlx::Error::Encode(error.into()))?;
-        sqlx::query(
-            "INSERT OR REPLACE INTO session (key, subject, scopes, created, touched, idle, expires, ends) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        )
-        .bind(&key.as_bytes()[..])
-        .bind(&*record.subject)
-        .bind(scopes)
-        .bind(integer(record.created.0))
-        .bind(integer(record.touched.0))
-        .bind(integer(u64::try_from(record.idle.as_millis()).unwrap_or(u64::MAX)))
-        .bind(integer(record.expires.0))
-        .bind(integer(record.ends().0))
-        .execute(connection)
-        .await?;
+        insert(connection, *key, record).await?;
         Ok(u32::try_from(ended).unwrap_or(u32::MAX))
     }
+}
+
+pub(super) struct Renew(pub(super) Renewal);
+
+impl Step for Renew {
+    type Output = bool;
+
+    async fn run(&self, connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+        let Renewal { old, key, record } = &self.0;
+        let left = sqlx::query("DELETE FROM session WHERE key = ?1 AND subject = ?2 AND ends > ?3")
+            .bind(&old.as_bytes()[..])
+            .bind(&*record.subject)
+            .bind(integer(record.created.0))
+            .execute(&mut *connection)
+            .await?;
+        if left.rows_affected() == 0 {
+            // What comes again was done.
+            let kept = find(connection, *key).await?;
+            return Ok(
+                kept.is_some_and(|kept| kept.subject == record.subject && kept.is_alive(record.created))
+            );
+        }
+        insert(connection, *key, record).await?;
+        Ok(true)
+    }
+}
+
+async fn insert(
+    connection: &mut SqliteConnection,
+    key: SessionKey,
+    record: &SessionRecord,
+) -> Result<(), sqlx::Error> {
+    let scopes = serde_json::to_string(&record.scopes).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    sqlx::query(
+        "INSERT OR REPLACE INTO session (key, subject, scopes, created, touched, idle, expires, ends) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )
+    .bind(&key.as_bytes()[..])
+    .bind(&*record.subject)
+    .bind(scopes)
+    .bind(integer(record.created.0))
+    .bind(integer(record.touched.0))
+    .bind(integer(u64::try_from(record.idle.as_millis()).unwrap_or(u64::MAX)))
+    .bind(integer(record.expires.0))
+    .bind(integer(record.ends().0))
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 pub(super) struct End(pub(super) Ending);

@@ -42,7 +42,7 @@ async fn each_method(store: &PostgresStore) -> Vec<(&'static str, Result<(), Sto
         ),
         ("revoke_token", store.revoke_token(token(1), NOW.after(HOUR), NOW).await),
         ("revoke_subject", store.revoke_subject("bob".into(), NOW, NOW.after(HOUR), NOW).await),
-        ("is_revoked", store.is_revoked(Some(token(1)), "bob".into(), None, NOW).await.map(drop)),
+        ("is_revoked", store.is_revoked(Some(token(1)), None, "bob".into(), None, NOW).await.map(drop)),
         ("create_api_key", store.create_api_key(api_key(1)).await.map(drop)),
         ("api_key", store.api_key(api_key(1).id, NOW).await.map(drop)),
         (

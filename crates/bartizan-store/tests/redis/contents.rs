@@ -156,8 +156,10 @@ async fn what_another_wrote_about_keys_and_tokens_lets_nobody_in() {
     }
     let _: () = connection.set("{bartizan}:revoked-subject:alice", "yesterday").unwrap();
     let _: () = connection.set(format!("{{bartizan}}:revoked-token:{}", hex(&token(1).0)), "soon").unwrap();
-    foreign(store.is_revoked(None, "alice".into(), Some(NOW), NOW).await.unwrap_err());
-    foreign(store.is_revoked(Some(token(1)), "bob".into(), Some(NOW), NOW).await.unwrap_err());
+    foreign(store.is_revoked(None, None, "alice".into(), Some(NOW), NOW).await.unwrap_err());
+    for (jti, key) in [(Some(token(1)), None), (Some(token(2)), Some(token(1)))] {
+        foreign(store.is_revoked(jti, key, "bob".into(), Some(NOW), NOW).await.unwrap_err());
+    }
     let _: i64 = connection.hset("bartizan:document:key-ring", "version", "last").unwrap();
     foreign(store.document(DocumentName::KEY_RING).await.unwrap_err());
     assert!(!store.replace_document(DocumentName::KEY_RING, None, Box::default()).await.unwrap());

@@ -104,7 +104,7 @@ pub(crate) async fn ask_everything(store: &RedisStore) -> Vec<Result<(), StoreEr
         bounded(store.replace_document(DocumentName::KEY_RING, None, Box::default())).await,
         bounded(store.revoke_token(token(2), at(HOUR), NOW)).await,
         bounded(store.revoke_subject("nobody".into(), NOW, at(HOUR), NOW)).await,
-        bounded(store.is_revoked(Some(token(2)), "nobody".into(), None, NOW)).await,
+        bounded(store.is_revoked(Some(token(2)), Some(token(3)), "nobody".into(), None, NOW)).await,
         bounded(store.create_api_key(api_key(1))).await,
         bounded(store.api_key(api_key(1).id, NOW)).await,
         bounded(store.rotate_api_key(KeyRotation {

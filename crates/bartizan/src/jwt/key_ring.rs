@@ -2,12 +2,13 @@
 //! without a lock.
 
 mod refreshing;
+mod revocation;
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use bartizan_core::{
-    Timestamp,
+    Timestamp, TokenDigest,
     jwt::{Algorithm, VerifyingKey},
     key_ring::{
         DocumentError, NoStandby, NotSigning, Plan, RevokeError, Ring, RingError, RingKey, Settings,
@@ -191,11 +192,6 @@ impl KeyRing {
     /// Lets the standby take over now, without anybody noticing.
     pub async fn rotate(&self, now: Timestamp) -> Result<(), KeyRingError> {
         self.change(now, |ring| Ok(ring.rotate_now(&self.0.settings, now)?)).await
-    }
-
-    /// Nothing that this key signed counts any more.
-    pub async fn revoke(&self, kid: &str, now: Timestamp) -> Result<(), KeyRingError> {
-        self.change(now, |ring| Ok(ring.revoke(kid, &self.0.settings, now)?)).await
     }
 
     /// Changes the ring by a function of it, which is called again where another node was first.
@@ -391,6 +387,7 @@ fn open(keys: &Keys, key: &RingKey) -> Result<Option<Opened>, KeyRingError> {
         (None, Some(signing)) => signing.verifying_key().map_err(at)?,
         (None, None) => return Ok(None),
     };
+    let verifying = verifying.revocable_as(TokenDigest::of_kid(key.kid()));
     let verifying = if key.legacy() { verifying.with_legacy_tokens() } else { verifying };
     Ok(Some(Opened { signing, verifying }))
 }

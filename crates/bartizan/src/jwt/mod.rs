@@ -22,4 +22,4 @@ pub use remote_issuer::{
 pub use sealing::{SealError, seal, unseal};
 pub use signing_key::{KeyFault, SigningKey};
 pub use verifying_key::verifying_key;
-pub use with_token_keys::{IssuerFault, MOST_TRIED, WithTokenKeys};
+pub use with_token_keys::{FetchFault, IssuerFault, MOST_TRIED, WithTokenKeys};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bartizan_core::{
     Answer, Query, Timestamp,
-    jwt::{Algorithm, IssuerId, Issuers, KeySource, TrustedIssuer, VerifySignature, VerifyingKey},
+    jwt::{Algorithm, IssuerId, Issuers, KeySource, TrustedIssuer, VerifyingKey},
 };
 use bartizan_store::{Answers, BoxFuture};
 use thiserror::Error;
@@ -16,7 +16,8 @@ use super::{DocumentUrlFault, FetchDocument, KeyRing, KeyRingError, RemoteIssuer
 pub const MOST_TRIED: usize = 4;
 
 /// Answers [`Query::TokenKey`] and [`Query::PublicKeys`], and passes everything else on: to a store, which knows
-/// [revoked](Query::Revocation) tokens.
+/// [revoked](Query::Revocation) tokens and keys: a key that was revoked a moment ago verifies still where the ring was not
+/// read since, and its tokens are refused all the same.
 ///
 /// Our own keys are those of a [`KeyRing`]; somebody must [keep it fresh](KeyRing::refresh_on). The keys of each trusted
 /// issuer are fetched when they are first needed. What cannot be known now is [`Answer::Unavailable`].
@@ -70,7 +71,22 @@ pub struct IssuerFault {
     /// Whose.
     pub issuer: Box<str>,
     /// Why.
-    pub fault: DocumentUrlFault,
+    pub fault: FetchFault,
+}
+
+/// Why an issuer's keys cannot be fetched.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum FetchFault {
+    /// They are where nothing is fetched from.
+    #[error(transparent)]
+    Url(#[from] DocumentUrlFault),
+    /// One client for all issuers would trust others than the policy says.
+    #[error(
+        "the policy names the authorities that alone vouch for it (`ca`); give it a client of its own by \
+         `WithTokenKeys::fetching_by`"
+    )]
+    Authorities,
 }
 
 impl<A: Answers> WithTokenKeys<A> {
@@ -78,16 +94,34 @@ impl<A: Answers> WithTokenKeys<A> {
     ///
     /// # Errors
     ///
-    /// Says which issuer's keys are where nothing is fetched from.
+    /// Says which issuer's keys are where nothing is fetched from, or has [authorities of its own](TrustedIssuer::ca).
     pub fn new(
         inner: A,
         ring: KeyRing,
         issuers: &Issuers,
         fetch: &Arc<dyn FetchDocument>,
     ) -> Result<Self, IssuerFault> {
-        let trusted =
-            issuers.trusted().iter().map(|issuer| remote(issuer, fetch)).collect::<Result<_, _>>()?;
-        Ok(Self { inner, ring, trusted })
+        if let Some(issuer) = issuers.trusted().iter().find(|issuer| issuer.ca().is_some()) {
+            let issuer = issuer.rules().issuer.clone();
+            return Err(IssuerFault { issuer, fault: FetchFault::Authorities });
+        }
+        Self::fetching_by(inner, ring, issuers, |_| Arc::clone(fetch))
+    }
+
+    /// The same with a client for each issuer: [one that trusts its own authorities](super::HttpsFetch::with_ca), where it
+    /// [has any](TrustedIssuer::ca).
+    ///
+    /// # Errors
+    ///
+    /// Says which issuer's keys are where nothing is fetched from.
+    pub fn fetching_by(
+        inner: A,
+        ring: KeyRing,
+        issuers: &Issuers,
+        mut fetch: impl FnMut(&TrustedIssuer) -> Arc<dyn FetchDocument>,
+    ) -> Result<Self, IssuerFault> {
+        let trusted = issuers.trusted().iter().map(|issuer| remote(issuer, fetch(issuer)));
+        Ok(Self { inner, ring, trusted: trusted.collect::<Result<_, _>>()? })
     }
 
     /// The ring of our own keys.
@@ -136,13 +170,13 @@ impl<A: Answers> Answers for WithTokenKeys<A> {
     }
 }
 
-fn remote(issuer: &TrustedIssuer, fetch: &Arc<dyn FetchDocument>) -> Result<RemoteIssuer, IssuerFault> {
-    let (name, fetch, settings) = (&*issuer.rules().issuer, Arc::clone(fetch), RemoteKeySettings::default());
+fn remote(issuer: &TrustedIssuer, fetch: Arc<dyn FetchDocument>) -> Result<RemoteIssuer, IssuerFault> {
+    let (name, settings) = (&*issuer.rules().issuer, RemoteKeySettings::default());
     let remote = match issuer.keys() {
         KeySource::JwkSet(url) => RemoteIssuer::with_keys_at(name, url, fetch, settings),
         KeySource::Metadata(_) => RemoteIssuer::new(name, fetch, settings),
     };
-    remote.map_err(|fault| IssuerFault { issuer: name.into(), fault })
+    remote.map_err(|fault| IssuerFault { issuer: name.into(), fault: fault.into() })
 }
 
 fn found(key: Option<VerifyingKey>) -> Answer {
@@ -165,15 +199,7 @@ fn any_of(algorithm: Algorithm, mut keys: Vec<VerifyingKey>) -> Option<Verifying
     }
     match keys.len() {
         0 | 1 => keys.pop(),
-        _ => Some(VerifyingKey::new(algorithm, Arc::new(AnyOf(keys))).with_legacy_tokens()),
-    }
-}
-
-struct AnyOf(Vec<VerifyingKey>);
-
-impl VerifySignature for AnyOf {
-    fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
-        self.0.iter().any(|key| key.verify(message, signature))
+        _ => Some(VerifyingKey::any_of(algorithm, keys)),
     }
 }
 

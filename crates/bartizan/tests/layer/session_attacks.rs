@@ -131,3 +131,31 @@ async fn requests_that_come_while_the_id_is_exchanged_are_judged_before_or_after
         current = fresh;
     }
 }
+
+#[tokio::test]
+async fn of_rotations_that_race_one_has_a_session() {
+    let (server, store) = server().await;
+    let server = Arc::new(server);
+    for round in 0..10 {
+        let alice = cookie(&server.request("POST /open/login/alice\nSec-Fetch-Site: same-origin").await);
+        let start = Arc::new(Barrier::new(10));
+        let mut requests = JoinSet::new();
+        for number in 0..10 {
+            let (server, start, alice) = (Arc::clone(&server), Arc::clone(&start), alice.clone());
+            // Where a session is required, and where it is only known.
+            let path = if number % 2 == 0 { "/logout/rotate" } else { "/open/logout/rotate" };
+            requests.spawn(async move {
+                start.wait().await;
+                server.request(&format!("POST {path}\nSec-Fetch-Site: same-origin\n{alice}")).await
+            });
+        }
+        let responses = requests.join_all().await;
+        let fresh: Vec<String> =
+            responses.iter().filter(|one| one.header("set-cookie").is_some()).map(cookie).collect();
+        let [fresh] = &fresh[..] else { panic!("round {round}: {responses:?}") };
+        assert_eq!(get_with(&server, "/profile", fresh).await, (200, "alice".into()), "round {round}");
+        let sessions = store.sessions(None, None, 20, OsClock.now()).await.unwrap().sessions;
+        assert_eq!(sessions.len(), 1, "round {round}");
+        store.end(Ending::One(sessions[0].key)).await.unwrap();
+    }
+}

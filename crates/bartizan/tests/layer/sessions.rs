@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::Path,
     http::StatusCode,
     routing::{get, post},
 };
 use bartizan::{
-    BartizanLayer, OptionalSession, OsClock, Scheme, Session, SessionError, Sessions, Store, session::Ending,
+    BartizanLayer, OptionalSession, OsClock, Scheme, Session, SessionError, Sessions, Store,
+    session::{Ending, Renewal, SessionKey},
 };
 use bartizan_core::Clock as _;
 use bartizan_store::{MemoryLimits, MemoryStore};
@@ -65,6 +66,32 @@ async fn switch(sessions: Sessions, Path(name): Path<String>) -> Result<String, 
     Ok(known.unwrap_or_default())
 }
 
+/// Renews a session that was alive when the request came, and is not any more.
+async fn meanwhile(
+    sessions: Sessions,
+    session: Session,
+    Extension(store): Extension<Arc<MemoryStore>>,
+    Path(how): Path<String>,
+) -> Result<(), SessionError> {
+    let now = OsClock.now();
+    let [listed] = &store.sessions(None, None, 10, now).await.unwrap().sessions[..] else { panic!() };
+    match &*how {
+        "revoked" => {
+            let everywhere = Ending::AllOf { subject: session.subject().into(), except: None };
+            assert_eq!(store.end(everywhere).await.unwrap(), 1);
+        }
+        _ => {
+            let key = SessionKey::of(b"another request's");
+            let renewal = Renewal { old: listed.key, key, record: listed.record.clone() };
+            assert!(store.renew(renewal).await.unwrap());
+        }
+    }
+    let rotated = sessions.rotate().await;
+    assert_eq!(rotated, Err(SessionError::Ended));
+    assert_eq!(sessions.current().await, Ok(None));
+    rotated
+}
+
 /// Does what it is asked for, and fails then.
 async fn fail(sessions: Sessions, Path(how): Path<String>) -> Result<StatusCode, SessionError> {
     match &*how {
@@ -79,6 +106,7 @@ fn router() -> Router {
     Router::new()
         .route("/switch/{name}", post(switch))
         .route("/fail/{how}", post(fail))
+        .route("/meanwhile/{how}", post(meanwhile))
         .route("/open/foreign", post(greeting))
         .route("/open/login/{name}", post(login))
         .route("/open/logout/{which}", post(logout))
@@ -91,7 +119,7 @@ fn router() -> Router {
 pub(crate) async fn server() -> (Server, Arc<MemoryStore>) {
     let store = Arc::new(MemoryStore::new(MemoryLimits::default()));
     let layer = BartizanLayer::new(engine(POLICY)).scheme(Scheme::Https).store(Arc::clone(&store));
-    (Server::start(layer, router()).await, store)
+    (Server::start(layer, router().layer(Extension(Arc::clone(&store)))).await, store)
 }
 
 /// The cookie that a login sets, as a client sends it back.
@@ -140,6 +168,30 @@ async fn who_signs_in_is_known_until_they_sign_out() {
     );
     assert_eq!(response.header("clear-site-data"), Some("\"storage\""));
     assert_eq!(get_with(&server, "/profile", &alice).await, refused("auth.invalid"));
+}
+
+#[tokio::test]
+async fn a_session_that_has_ended_meanwhile_is_not_renewed() {
+    let (server, store) = server().await;
+    for (how, left) in [("revoked", 0), ("renewed", 1)] {
+        let alice = cookie(&server.request("POST /open/login/alice\nSec-Fetch-Site: same-origin").await);
+        let response =
+            server.request(&format!("POST /meanwhile/{how}\nSec-Fetch-Site: same-origin\n{alice}")).await;
+        assert_eq!((response.status, response.code().as_deref()), (401, Some("auth.invalid")), "{how}");
+        assert!(response.is_hardened(), "{how}: {response:?}");
+        // The client may have the cookie of the request that came first by now.
+        assert_eq!((response.header("set-cookie"), response.header("retry-after")), (None, None), "{how}");
+        assert_eq!(
+            store.sessions(None, None, 10, OsClock.now()).await.unwrap().sessions.len(),
+            left,
+            "{how}"
+        );
+        assert_eq!(get_with(&server, "/profile", &alice).await, (401, "auth.invalid".into()), "{how}");
+    }
+    // Whoever signs in does, whatever the client had.
+    let login = "POST /open/login/bob\nSec-Fetch-Site: same-origin\nCookie: __Host-session=dead";
+    let bob = cookie(&server.request(login).await);
+    assert_eq!(get_with(&server, "/profile", &bob).await, (200, "bob".into()));
 }
 
 #[tokio::test]

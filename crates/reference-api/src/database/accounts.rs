@@ -1,6 +1,7 @@
 //! The statements about accounts.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Database, DatabaseError, on};
 
@@ -18,7 +19,7 @@ pub(crate) struct Account {
 }
 
 /// What others see of an account.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Profile {
     /// Its number.
     pub(crate) id: i64,

@@ -69,7 +69,9 @@ pub(crate) enum Database {
 #[derive(Debug, Error)]
 pub enum DatabaseError {
     /// Its URL is none.
-    #[error("the database's URL is none: write postgres://user:password@host:port/database, with `/`, `?`, `#` and `@` in a password as %2F, %3F, %23 and %40")]
+    #[error(
+        "the database's URL is none: write postgres://user:password@host:port/database, with `/`, `?`, `#` and `@` in a password as %2F, %3F, %23 and %40"
+    )]
     Url,
     /// The database or its driver.
     #[error("the database: {0}")]
@@ -95,17 +97,17 @@ impl Database {
 }
 
 impl DatabaseError {
-    /// Whether there is no room left: SQLITE_FULL, and `disk_full` of Postgres.
+    /// Whether there is no room left: `SQLITE_FULL`, and `disk_full` of Postgres.
     fn is_full(&self) -> bool {
         let Self::Sql(error) = self else { return false };
-        let code = error.as_database_error().and_then(|error| error.code());
+        let code = error.as_database_error().and_then(<dyn sqlx::error::DatabaseError>::code);
         matches!(code.as_deref(), Some("13" | "53100"))
     }
 
     /// Whether a rule of a table forbids it.
     fn is_check_violation(&self) -> bool {
         let Self::Sql(error) = self else { return false };
-        error.as_database_error().is_some_and(|error| error.is_check_violation())
+        error.as_database_error().is_some_and(<dyn sqlx::error::DatabaseError>::is_check_violation)
     }
 }
 

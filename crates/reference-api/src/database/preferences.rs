@@ -1,22 +1,24 @@
 //! The statements about preferences.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Database, DatabaseError, on};
 
 /// What somebody likes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Preferences {
     /// How pages look.
     pub(crate) theme: Theme,
     /// The language, as a tag such as `en` or `pt-BR`.
+    #[schema(example = "en")]
     pub(crate) language: String,
     /// Whether news are wanted.
     pub(crate) newsletter: bool,
 }
 
 /// How pages look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Theme {
     /// Dark on light.

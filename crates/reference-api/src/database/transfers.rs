@@ -16,6 +16,8 @@ pub(crate) struct Moved {
 pub(crate) enum NotMoved {
     /// The sender has too little.
     TooLittle,
+    /// They are one and the same.
+    Oneself,
     /// There is no such recipient.
     NoRecipient,
     /// The database.
@@ -49,6 +51,9 @@ impl Database {
             let found: Option<(i64,)> =
                 sqlx::query_as(RECIPIENT).bind(recipient.to_owned()).fetch_optional(&mut **connection).await?;
             let (recipient,) = found.ok_or(NotMoved::NoRecipient)?;
+            if recipient == sender {
+                return Err(NotMoved::Oneself);
+            }
             // The lower number first: two that send to each other at once do not wait for each other for ever.
             let mut moves = [(sender, -amount), (recipient, amount)];
             moves.sort_unstable();

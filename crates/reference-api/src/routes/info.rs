@@ -2,11 +2,12 @@
 
 use axum::{Json, extract::State};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::ReferenceApi;
 
 /// What this is.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Info {
     /// Its name.
     name: &'static str,
@@ -17,6 +18,12 @@ pub(crate) struct Info {
 }
 
 /// Tells it.
+#[utoipa::path(
+    get,
+    path = "/info",
+    tag = "about",
+    responses((status = 200, description = "What this is.", body = Info))
+)]
 pub(crate) async fn info(State(api): State<ReferenceApi>) -> Json<Info> {
     Json(Info {
         name: "reference-api",

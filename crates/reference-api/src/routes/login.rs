@@ -4,26 +4,28 @@ use axum::{Json, extract::State};
 use bartizan::Sessions;
 use http::StatusCode;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     ReferenceApi,
     accounts::{self, Credentials},
     body::Input,
     fields::{Fields, FromFields, Text},
-    problem::{Problem, Refused},
+    problem::{Document, Problem, Refused},
 };
 
 /// The longest password that is looked at, in bytes: a longer one is work for us and no safer.
 const LONGEST_PASSWORD: usize = 1024;
 
 /// Who has signed in.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SignedIn {
     /// The number of the account.
     id: i64,
     /// Its name.
     name: String,
     /// What it may do.
+    #[schema(value_type = Vec<String>)]
     scopes: Vec<Box<str>>,
 }
 
@@ -36,6 +38,21 @@ impl FromFields for Credentials {
 }
 
 /// Signs in. A session begins with a new id, and the one that the client had ends.
+#[utoipa::path(
+    post,
+    path = "/login",
+    tag = "people",
+    request_body(content(
+        (Credentials = "application/json"),
+        (Credentials = "application/x-www-form-urlencoded"),
+    )),
+    responses(
+        (status = 200, description = "A session has begun: its cookie goes with this.", body = SignedIn),
+        (status = 401, description = "The name or the password is wrong.", body = Document),
+        (status = 422, description = "A field is not what it has to be.", body = Document),
+        (status = 429, description = "Too many logins have failed.", body = Document),
+    )
+)]
 pub(crate) async fn login(
     State(api): State<ReferenceApi>,
     sessions: Sessions,
@@ -57,6 +74,12 @@ pub(crate) fn wrong_password() -> Problem {
 }
 
 /// Signs out.
+#[utoipa::path(
+    post,
+    path = "/logout",
+    tag = "people",
+    responses((status = 204, description = "The session is over, if there was one."))
+)]
 pub(crate) async fn logout(sessions: Sessions) -> Result<StatusCode, Refused> {
     sessions.logout().await?;
     Ok(StatusCode::NO_CONTENT)

@@ -9,7 +9,7 @@ use crate::{
     body::{Id, Input},
     database::{Preferences, Theme},
     fields::{Fields, FromFields, Text},
-    problem::Problem,
+    problem::{Document, Problem},
 };
 
 impl FromFields for Preferences {
@@ -33,6 +33,20 @@ impl FromFields for Preferences {
 }
 
 /// Keeps them, and gives them back.
+#[utoipa::path(
+    post,
+    path = "/prefs/{user_id}",
+    tag = "people",
+    security(("session" = [])),
+    params(("user_id" = i64, Path, description = "The number of one's own account.")),
+    request_body = Preferences,
+    responses(
+        (status = 200, description = "One's preferences.", body = Preferences),
+        (status = 401, description = "Nobody has signed in.", body = Document),
+        (status = 403, description = "They are somebody else's.", body = Document),
+        (status = 422, description = "A field is not what it has to be.", body = Document),
+    )
+)]
 pub(crate) async fn keep(
     State(api): State<ReferenceApi>,
     session: Session,
@@ -45,6 +59,19 @@ pub(crate) async fn keep(
 }
 
 /// Reads them.
+#[utoipa::path(
+    get,
+    path = "/prefs/{user_id}",
+    tag = "people",
+    security(("session" = [])),
+    params(("user_id" = i64, Path, description = "The number of one's own account.")),
+    responses(
+        (status = 200, description = "One's preferences.", body = Preferences),
+        (status = 401, description = "Nobody has signed in.", body = Document),
+        (status = 403, description = "They are somebody else's.", body = Document),
+        (status = 422, description = "A field is not what it has to be.", body = Document),
+    )
+)]
 pub(crate) async fn read(
     State(api): State<ReferenceApi>,
     session: Session,

@@ -3,11 +3,12 @@
 use axum::{Json, extract::State};
 use bartizan::Session;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::{ReferenceApi, accounts::AccountOf as _, problem::Problem};
+use crate::{ReferenceApi, accounts::AccountOf as _, problem::{Document, Problem}};
 
 /// Whoever has signed in, as they see themselves.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Own {
     /// The number of the account.
     id: i64,
@@ -22,10 +23,17 @@ pub(crate) struct Own {
 }
 
 /// The session's user.
-pub(crate) async fn profile(
-    State(api): State<ReferenceApi>,
-    session: Session,
-) -> Result<Json<Own>, Problem> {
+#[utoipa::path(
+    get,
+    path = "/profile",
+    tag = "people",
+    security(("session" = [])),
+    responses(
+        (status = 200, description = "Who has signed in.", body = Own),
+        (status = 401, description = "Nobody has.", body = Document),
+    )
+)]
+pub(crate) async fn profile(State(api): State<ReferenceApi>, session: Session) -> Result<Json<Own>, Problem> {
     let id = session.account()?;
     let gone = || Problem::not_found("This account is no more.");
     let profile = api.database().profile(id).await?.ok_or_else(gone)?;

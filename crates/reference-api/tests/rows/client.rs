@@ -19,7 +19,8 @@ impl Client {
 
     /// A request with its cookies and its origin, to be completed and [sent](Self::send).
     pub(crate) fn request(&self, method: Method, path: &str) -> HttpRequest {
-        let request = HttpRequest::new(method, &format!("{}{path}", self.origin)).header("origin", &self.origin);
+        let request =
+            HttpRequest::new(method, &format!("{}{path}", self.origin)).header("origin", &self.origin);
         match self.cookie_header() {
             Some(cookies) => request.header("cookie", &cookies),
             None => request,

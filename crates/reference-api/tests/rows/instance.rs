@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use bartizan_peers::Postgres;
 use reference_api::{DatabaseSettings, Opened, ReferenceApi, Settings};
 use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
@@ -12,22 +11,16 @@ use crate::client::Client;
 
 /// A running instance. It ends with its value.
 pub(crate) struct Instance {
-    pub(crate) api: ReferenceApi,
     pub(crate) origin: String,
     pub(crate) folder: TempDir,
     passwords: BTreeMap<String, String>,
     serving: AbortHandle,
-    _postgres: Option<Postgres>,
+    pub(crate) database: DatabaseSettings,
 }
 
 impl Instance {
-    /// In the demo profile, on SQLite.
-    pub(crate) async fn start() -> Self {
-        Self::with(|_| {}).await
-    }
-
-    /// The same, with other settings.
-    pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+    /// In the demo profile, on SQLite, but for what is changed.
+    pub(crate) async fn open(change: impl FnOnce(&mut Settings)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -36,14 +29,14 @@ impl Instance {
         settings.profile = Some("demo".into());
         settings.listen = address;
         change(&mut settings);
-        let Opened { api, accounts, .. } = ReferenceApi::open(&settings).await.unwrap();
+        let Opened { api, accounts } = ReferenceApi::open(&settings).await.unwrap();
         let passwords = accounts
             .into_iter()
             .map(|account| (account.name, account.password.expose_secret().to_owned()))
             .collect();
         let served = api.clone();
         let serving = tokio::spawn(async move { served.serve(listener).await }).abort_handle();
-        Self { api, origin, folder, passwords, serving, _postgres: None }
+        Self { origin, folder, passwords, serving, database: settings.database }
     }
 
     /// The password that an account got at the first start.
@@ -70,9 +63,4 @@ impl Drop for Instance {
     fn drop(&mut self) {
         self.serving.abort();
     }
-}
-
-/// What the settings of a test have in common with Postgres.
-pub(crate) fn on_postgres(postgres: &Postgres) -> DatabaseSettings {
-    DatabaseSettings::Postgres(postgres.url("postgres").into())
 }

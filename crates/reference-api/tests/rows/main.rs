@@ -3,5 +3,16 @@
 
 mod client;
 mod instance;
+mod place;
 
+mod api_keys;
+mod comments;
+mod durable;
+mod files;
+mod injection;
+mod money;
+mod ping;
+mod policy;
 mod sign_in;
+mod tokens;
+mod users;

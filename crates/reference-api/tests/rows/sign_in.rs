@@ -3,13 +3,21 @@
 use http::Method;
 use serde_json::json;
 
-use crate::instance::Instance;
+use crate::place::Place;
+
+crate::rows![
+    a_password_becomes_a_session_and_a_logout_ends_it,
+    a_form_signs_in_as_json_does_and_a_planted_session_is_worth_nothing_after_it,
+    a_login_that_is_not_right_says_what_is_wrong_with_it_and_no_more,
+    nobody_guesses_for_long,
+    preferences_are_ones_own,
+    what_this_is_everybody_may_know
+];
 
 const SESSION: &str = "__Host-session";
 
-#[tokio::test]
-async fn a_password_becomes_a_session_and_a_logout_ends_it() {
-    let instance = Instance::start().await;
+async fn a_password_becomes_a_session_and_a_logout_ends_it(place: &Place) {
+    let instance = place.start().await;
     let alice = instance.client();
     assert_eq!(alice.get("/profile").await.denial(), "auth.required");
 
@@ -18,7 +26,9 @@ async fn a_password_becomes_a_session_and_a_logout_ends_it() {
     assert_eq!(response.status, 200, "{}", response.text());
     assert_eq!(response.json(), json!({ "id": 1, "name": "alice", "scopes": ["read", "write"] }));
     let cookie = response.headers_named("set-cookie")[0].to_owned();
-    assert!(cookie.starts_with("__Host-session=") && cookie.ends_with("; Path=/; Secure; HttpOnly; SameSite=Lax"));
+    assert!(
+        cookie.starts_with("__Host-session=") && cookie.ends_with("; Path=/; Secure; HttpOnly; SameSite=Lax")
+    );
 
     let profile = alice.get("/profile").await;
     let expected = json!({
@@ -34,9 +44,8 @@ async fn a_password_becomes_a_session_and_a_logout_ends_it() {
     assert_eq!(alice.get("/profile").await.denial(), "auth.invalid");
 }
 
-#[tokio::test]
-async fn a_form_signs_in_as_json_does_and_a_planted_session_is_worth_nothing_after_it() {
-    let instance = Instance::start().await;
+async fn a_form_signs_in_as_json_does_and_a_planted_session_is_worth_nothing_after_it(place: &Place) {
+    let instance = place.start().await;
     let alice = instance.client();
     let planted = "A".repeat(43);
     alice.plant(SESSION, &planted);
@@ -53,9 +62,8 @@ async fn a_form_signs_in_as_json_does_and_a_planted_session_is_worth_nothing_aft
     assert_eq!(alice.get("/profile").await.denial(), "auth.invalid");
 }
 
-#[tokio::test]
-async fn a_login_that_is_not_right_says_what_is_wrong_with_it_and_no_more() {
-    let instance = Instance::start().await;
+async fn a_login_that_is_not_right_says_what_is_wrong_with_it_and_no_more(place: &Place) {
+    let instance = place.start().await;
     let client = instance.client();
     let right = instance.password("alice");
     let wrong = "{\"type\":\"urn:reference-api:problem:login.wrong\",\"title\":\"The name or the password is \
@@ -86,7 +94,12 @@ async fn a_login_that_is_not_right_says_what_is_wrong_with_it_and_no_more() {
         ("application/json", "[1]", 400, "request.malformed"),
         ("application/json", "", 422, "request.fields"),
         ("text/plain", "{\"username\":\"alice\",\"password\":\"guess\"}", 415, "request.media-type"),
-        ("application/x-www-form-urlencoded", "username=alice&username=bob&password=x", 422, "request.fields"),
+        (
+            "application/x-www-form-urlencoded",
+            "username=alice&username=bob&password=x",
+            422,
+            "request.fields",
+        ),
     ] {
         let request = client.request(Method::POST, "/login").header("content-type", content_type);
         let response = client.send(request.body(http_body_util::Full::from(body))).await;
@@ -97,9 +110,8 @@ async fn a_login_that_is_not_right_says_what_is_wrong_with_it_and_no_more() {
     assert_eq!((response.status, response.denial().as_str()), (413, "body.too-large"));
 }
 
-#[tokio::test]
-async fn nobody_guesses_for_long() {
-    let instance = Instance::start().await;
+async fn nobody_guesses_for_long(place: &Place) {
+    let instance = place.start().await;
     let mallory = instance.client();
     let guess = json!({ "username": "alice", "password": "guess" });
     for _ in 0..5 {
@@ -115,9 +127,8 @@ async fn nobody_guesses_for_long() {
     instance.signed_in("bob").await;
 }
 
-#[tokio::test]
-async fn preferences_are_ones_own() {
-    let instance = Instance::start().await;
+async fn preferences_are_ones_own(place: &Place) {
+    let instance = place.start().await;
     let preferences = json!({ "theme": "dark", "language": "pt-BR", "newsletter": true });
     assert_eq!(instance.client().post("/prefs/1", &preferences).await.denial(), "auth.required");
 
@@ -130,16 +141,18 @@ async fn preferences_are_ones_own() {
 
     // Somebody else's, and nobody's, are the same to whoever asks.
     for user in [2, 4711] {
-        for response in
-            [alice.post(&format!("/prefs/{user}"), &preferences).await, alice.get(&format!("/prefs/{user}")).await]
-        {
+        for response in [
+            alice.post(&format!("/prefs/{user}"), &preferences).await,
+            alice.get(&format!("/prefs/{user}")).await,
+        ] {
             assert_eq!((response.status, response.denial().as_str()), (403, "forbidden"), "{user}");
         }
     }
     assert_eq!(instance.signed_in("bob").await.get("/prefs/2").await.json(), usual);
 
-    let response =
-        alice.post("/prefs/1", &json!({ "theme": "pink", "language": "<b>", "newsletter": 1, "admin": true })).await;
+    let response = alice
+        .post("/prefs/1", &json!({ "theme": "pink", "language": "<b>", "newsletter": 1, "admin": true }))
+        .await;
     let errors = json!([
         { "field": "theme", "message": "has to be one of: light, dark, system" },
         { "field": "language", "message": "has to be a language tag such as `en` or `pt-BR`" },
@@ -151,11 +164,11 @@ async fn preferences_are_ones_own() {
     assert_eq!(alice.get("/prefs/1").await.json(), preferences);
 }
 
-#[tokio::test]
-async fn what_this_is_everybody_may_know() {
-    let instance = Instance::start().await;
+async fn what_this_is_everybody_may_know(place: &Place) {
+    let instance = place.start().await;
     let response = instance.client().get("/info").await;
-    let expected = json!({ "name": "reference-api", "version": env!("CARGO_PKG_VERSION"), "environment": "demo" });
+    let expected =
+        json!({ "name": "reference-api", "version": env!("CARGO_PKG_VERSION"), "environment": "demo" });
     assert_eq!((response.status, response.json()), (200, expected));
     // What no route names needs a session.
     assert_eq!(instance.client().get("/nowhere").await.denial(), "auth.required");

@@ -67,6 +67,13 @@ fn what_is_written_is_judged_where_it_stands() {
         (named("jwks = 'file:///etc/keys'"), &["jwt.trusted_issuer[0].jwks policy.issuer"]),
         (named("jwks = 'https://*.example.com/keys'"), &["jwt.trusted_issuer[0].jwks policy.issuer"]),
         (named("jwks = '/keys'"), &["jwt.trusted_issuer[0].jwks policy.issuer"]),
+        (named("ca = 'file:///etc/ssl/own-ca.pem'"), &[]),
+        (named("jwks = 'https://127.0.0.1/keys'\nca = 'env://CA'"), &[]),
+        (
+            named("jwks = 'http://127.0.0.1/keys'\nca = 'env://CA'"),
+            &["jwt.trusted_issuer[0].ca policy.issuer"],
+        ),
+        (named("ca = 'own-ca.pem'"), &["jwt.trusted_issuer[0].ca policy.secret-literal"]),
         (
             named("algorithms = ['EdDSA', 'HS256']\ntypes = []"),
             &[
@@ -110,13 +117,15 @@ fn what_runs_is_what_is_written() {
         "leeway = '5s'\nalgorithm = 'ES256'\n\
          [[jwt.trusted_issuer]]\nissuer = 'https://a.example.com'\naudience = ['one', 'two']\n\
          [[jwt.trusted_issuer]]\nissuer = 'https://b.example.com'\naudience = 'three'\n\
-         jwks = 'https://b.example.com/keys'\nalgorithms = ['RS256']\ntypes = ['JWT', 'at+jwt']",
+         jwks = 'https://b.example.com/keys'\nalgorithms = ['RS256']\ntypes = ['JWT', 'at+jwt']\n\
+         ca = 'file:///ca.pem'",
         false,
     );
     let engine = engine.unwrap();
     let issuers = engine.issuers().unwrap();
     let leeway = Duration::from_secs(5);
-    let ours = Rules { leeway, ..Rules::new("https://api.example.com", "api") };
+    let skew = Duration::from_mins(2);
+    let ours = Rules { leeway, skew, ..Rules::new("https://api.example.com", "api") };
     assert_eq!((issuers.ours(), issuers.ring().algorithm()), (&ours, Algorithm::Es256));
     assert_eq!(issuers.ring().token_lifetime(), Duration::from_mins(15));
     let [one, two] = issuers.trusted() else { panic!("{issuers:?}") };
@@ -128,6 +137,7 @@ fn what_runs_is_what_is_written() {
     rules.algorithms = vec![Algorithm::Rs256];
     rules.types = vec!["JWT".into(), "at+jwt".into()];
     assert_eq!((two.rules(), two.keys()), (&rules, &KeySource::JwkSet("https://b.example.com/keys".into())));
+    assert_eq!([one, two].map(|issuer| issuer.ca().and_then(|ca| ca.name())), [None, Some("/ca.pem")]);
     assert!(
         Engine::build(
             &Policy::default(),
@@ -227,6 +237,7 @@ fn a_token_of_ours_is_asked_about_twice_and_known_to_the_handler() {
             Query::TokenKey { issuer, kid: Some("k".into()), algorithm, now },
             Query::Revocation {
                 jti: Some(TokenDigest::of_jti("7")),
+                key: None,
                 subject: "alice".into(),
                 issued: Some(Timestamp(1_699_999_990_000)),
                 now,
@@ -242,6 +253,32 @@ fn a_token_of_ours_is_asked_about_twice_and_known_to_the_handler() {
     };
     assert_eq!((grant.principal(), grant.claims()), (Some(&alice), Some(json.as_bytes())));
     assert_eq!((grant.session(), grant.api_key()), (None, None));
+}
+
+#[test]
+fn a_key_that_may_be_revoked_is_asked_about_with_the_token() {
+    let engine = build("", false).unwrap();
+    let digest = TokenDigest::of_kid("k");
+    let key = VerifyingKey::new(Algorithm::Hs256, Arc::new(secret())).revocable_as(digest);
+    let other = VerifyingKey::new(Algorithm::Hs256, Arc::new(HmacKey::new(&[8; 32]).unwrap()));
+    let legacy =
+        VerifyingKey::any_of(Algorithm::Hs256, [other.revocable_as(TokenDigest::of_kid("l")), key.clone()]);
+    for (header, key) in [(OURS, key), (r#"{"alg":"HS256"}"#, legacy)] {
+        let text = token(header, &claims("https://api.example.com", r#","jti":"7""#));
+        let answer = |query: &Query| match query {
+            Query::TokenKey { .. } => Answer::TokenKey(key.clone()),
+            Query::Revocation { key, .. } => Answer::Revoked(*key == Some(digest)),
+            query => panic!("{query:?}"),
+        };
+        let (decided, asked, _) = send(&engine, &text, answer);
+        assert_eq!(decided.unwrap_err().reason().code(), DenialCode::JwtRevoked);
+        assert!(
+            matches!(asked.last(), Some(Query::Revocation { key, .. }) if *key == Some(digest)),
+            "{asked:?}"
+        );
+    }
+    // No `jti` can be made to be a key's, nor the reverse.
+    assert_ne!(digest, TokenDigest::of_jti("k"));
 }
 
 #[test]
@@ -326,8 +363,8 @@ fn the_log_says_why_and_the_client_is_not_told() {
     let engine = build("", false).unwrap();
     for (header, rest, code, value) in [
         (r#"{"alg":"HS256","typ":"at+jwt","kid":"old"}"#, "", DenialCode::JwtKeyUnknown, "old"),
-        (OURS, r#","nbf":1700000120"#, DenialCode::JwtNotYetValid, "it is not valid for another 120 s"),
-        (OURS, r#","iat":1700000120"#, DenialCode::JwtNotYetValid, "it is not valid for another 120 s"),
+        (OURS, r#","nbf":1700000240"#, DenialCode::JwtNotYetValid, "it is not valid for another 240 s"),
+        (OURS, r#","iat":1700000240"#, DenialCode::JwtNotYetValid, "it is not valid for another 240 s"),
     ] {
         let text = token(header, &claims("https://api.example.com", rest));
         let answer = |query: &Query| match query {
@@ -342,6 +379,42 @@ fn the_log_says_why_and_the_client_is_not_told() {
         assert!(body.contains(code.as_str()) && !body.contains(value), "{body}");
         assert!(format!("{trace:?}").contains(value), "{trace:?}");
     }
+}
+
+/// One node's clock is a minute fast, another's a minute slow: `NOW` is what the other's says.
+#[test]
+fn the_clocks_of_two_nodes_refuse_neithers_fresh_tokens() {
+    let (default, short) =
+        (build(OTHER, false), build(&format!("leeway = '5s'\nskew = '10s'\n{OTHER}"), false));
+    let (default, short) = (default.unwrap(), short.unwrap());
+    const OUR_ISSUER: &str = "https://api.example.com";
+    const THEIR_ISSUER: &str = "https://a.example.com";
+    for (engine, issuer, header, ahead, is_good) in [
+        // What the skew of two nodes comes to, and the leeway besides.
+        (&default, OUR_ISSUER, OURS, 0, true),
+        (&default, OUR_ISSUER, OURS, 120, true),
+        (&default, OUR_ISSUER, OURS, 180, true),
+        (&default, OUR_ISSUER, OURS, 181, false),
+        (&short, OUR_ISSUER, OURS, 25, true),
+        (&short, OUR_ISSUER, OURS, 26, false),
+        // Of others nothing is known but the leeway.
+        (&default, THEIR_ISSUER, THEIRS, 60, true),
+        (&default, THEIR_ISSUER, THEIRS, 61, false),
+        (&short, THEIR_ISSUER, THEIRS, 5, true),
+        (&short, THEIR_ISSUER, THEIRS, 6, false),
+    ] {
+        for claim in ["iat", "nbf"] {
+            let rest = format!(r#","{claim}":{}"#, NOW.0 / 1000 + ahead);
+            let decided = send(engine, &token(header, &claims(issuer, &rest)), good).0;
+            let code = decided.map(drop).map_err(|denial| denial.reason().code());
+            let expected = if is_good { Ok(()) } else { Err(DenialCode::JwtNotYetValid) };
+            assert_eq!(code, expected, "{issuer}: {claim} {ahead} s ahead");
+        }
+    }
+    // It ends no later for it.
+    let expired = claims(OUR_ISSUER, "").replace("1700000600", "1699999940");
+    let denial = send(&default, &token(OURS, &expired), good).0.unwrap_err();
+    assert_eq!(denial.reason().code(), DenialCode::JwtExpired);
 }
 
 #[test]

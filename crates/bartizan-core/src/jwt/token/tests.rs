@@ -76,6 +76,7 @@ fn a_good_token_is_accepted() {
             jti: Some("7".into()),
             issued: Some(Timestamp(1_699_999_990_000)),
             expires: Timestamp(1_700_000_300_500),
+            signer: None,
             claims: claims.as_bytes().into(),
         }
     );

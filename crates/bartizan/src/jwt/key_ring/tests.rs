@@ -128,6 +128,59 @@ async fn a_revoked_key_counts_for_nothing_and_the_standby_takes_over() {
     assert!(matches!(one.revoke("nobody's", NOW).await, Err(KeyRingError::Revoke(_))));
 }
 
+/// Whether the store answers that all of a key is revoked.
+async fn is_revoked(store: &MemoryStore, kid: &str, now: Timestamp) -> bool {
+    let (key, issued) = (Some(TokenDigest::of_kid(kid)), Some(now));
+    store.is_revoked(None, key, "alice".into(), issued, now).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_store_knows_a_revoked_key_before_the_other_nodes_have_read_the_ring() {
+    let store = store();
+    let [one, other] = [
+        node(&store, &[MASTER], Algorithm::EdDsa, NOW).await,
+        node(&store, &[MASTER], Algorithm::EdDsa, NOW).await,
+    ];
+    let issued = one.issue(&token(), NOW).unwrap();
+    let (kid, _) = one.signer(Duration::from_mins(15), NOW).unwrap();
+    assert!(!is_revoked(&store, &kid, NOW).await);
+    one.revoke(&kid, NOW).await.unwrap();
+    // The other node verifies it still, and says what to ask the store for.
+    let (key, token) = (other.verifying_key(&kid, NOW).await.unwrap().unwrap(), issued.token.as_bytes());
+    let verified = Token::parse(token)
+        .unwrap()
+        .verify(&key, &Rules::new("https://api.example.com", "api"), NOW)
+        .unwrap();
+    assert_eq!(verified.signer, Some(TokenDigest::of_kid(&kid)));
+    // As long as the ring keeps the key, and a token of it could live.
+    let ring = one.ring();
+    let until = ring.key(&kid).unwrap().retires(ring.longest_token(), one.settings());
+    assert!(until > issued.expires);
+    for (now, revoked) in [(NOW, true), (Timestamp(until.0 - 1), true), (until, false)] {
+        assert_eq!(is_revoked(&store, &kid, now).await, revoked, "{now:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_revocation_that_was_interrupted_is_completed_by_doing_it_again() {
+    let store = store();
+    let ring = node(&store, &[MASTER], Algorithm::EdDsa, NOW).await;
+    let (kid, _) = ring.signer(Duration::from_mins(15), NOW).unwrap();
+    // Whoever did it got no further than the ring.
+    let settings = ring.settings().clone();
+    ring.change(NOW, |ring| Ok(ring.revoke(&kid, &settings, NOW)?)).await.unwrap();
+    assert!(!is_revoked(&store, &kid, NOW).await);
+    let later = NOW.after(Duration::from_mins(1));
+    ring.revoke(&kid, later).await.unwrap();
+    assert!(is_revoked(&store, &kid, later).await);
+    // There is nothing left to do, and that is said.
+    let again = ring.revoke(&kid, later).await;
+    assert!(
+        matches!(again, Err(KeyRingError::Revoke(RevokeError::AlreadyRevoked { at: NOW, .. }))),
+        "{again:?}"
+    );
+}
+
 #[tokio::test]
 async fn an_unknown_kid_is_asked_about_once_in_a_while() {
     let store = store();

@@ -174,7 +174,10 @@ async fn the_public_keys_are_the_rings_and_the_rest_is_the_stores() {
         assert!(!key.contains(r#""d""#));
     }
     let jti = TokenDigest::of_jti("one");
-    let revocation = || Query::Revocation { jti: Some(jti), subject: "alice".into(), issued: None, now: NOW };
+    let revocation = || {
+        let (jti, key) = (Some(jti), Some(TokenDigest::of_kid("a")));
+        Query::Revocation { jti, key, subject: "alice".into(), issued: None, now: NOW }
+    };
     assert_eq!(answers.answer(revocation()).await, Answer::Revoked(false));
     answers.inner.revoke_token(jti, NOW.after(Duration::from_mins(15)), NOW).await.unwrap();
     assert_eq!(answers.answer(revocation()).await, Answer::Revoked(true));
@@ -194,7 +197,34 @@ async fn an_issuer_whose_keys_cannot_be_fetched_is_named() {
         fault,
         Some(IssuerFault {
             issuer: "https://one.example.com".into(),
-            fault: DocumentUrlFault::Plain("http://one.example.com/keys".into()),
+            fault: DocumentUrlFault::Plain("http://one.example.com/keys".into()).into(),
         })
     );
+}
+
+/// Over TLS: in the tests of `remote_issuer`.
+#[tokio::test]
+async fn an_issuer_with_authorities_of_its_own_is_fetched_by_a_client_of_its_own() {
+    let private =
+        POLICY.replacen("audience = \"api\"\n", "audience = \"api\"\n    ca = \"file:///own.pem\"\n", 2);
+    let private = private.replacen("    ca = \"file:///own.pem\"\n", "", 1);
+    let engine = engine(&private, false);
+    let issuers = engine.issuers().unwrap();
+    let (public, own) = (Internet::new(), Internet::new());
+    let answers = answering(&public).await;
+    // One client for all would trust whom the policy does not.
+    let fetch: Arc<dyn FetchDocument> = Arc::clone(&public) as _;
+    let fault = WithTokenKeys::new(NoStore, answers.ring.clone(), issuers, &fetch).err();
+    let fault = fault.unwrap();
+    assert_eq!((&*fault.issuer, fault.fault), ("https://one.example.com", FetchFault::Authorities));
+
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new(MemoryLimits::default()));
+    let answers = WithTokenKeys::fetching_by(store, answers.ring, issuers, |issuer| {
+        Arc::clone(if issuer.ca().is_some() { &own } else { &public }) as _
+    });
+    let answers = answers.unwrap();
+    for (place, signer, stranger) in [(0, &own.one, &public.one), (1, &public.two, &own.two)] {
+        let answer = ask(&answers, Some(place), Some("same"), Algorithm::EdDsa).await;
+        assert!(verifies(&answer, signer) && !verifies(&answer, stranger), "{place}");
+    }
 }

@@ -1,5 +1,13 @@
 //! Issuers with certificates of a private authority, and without one.
 
+use std::fmt::Write as _;
+
+use bartizan_core::{
+    Deployment,
+    keys::Keys,
+    policy::{PolicyInput, load_and_build},
+};
+use bartizan_store::{MemoryLimits, MemoryStore, Store};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{
     ServerConfig,
@@ -9,6 +17,7 @@ use rustls::{
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
+use crate::jwt::{KeyRing, WithTokenKeys};
 
 /// An authority of a company's own.
 fn authority() -> CertifiedIssuer<'static, KeyPair> {
@@ -64,6 +73,46 @@ async fn a_private_authority_vouches_for_its_servers_and_for_no_others() {
             "{name} {host}: {error}"
         );
         assert_eq!(issuer.take_asked(), [""; 0], "{name} {host}");
+    }
+}
+
+/// Of two issuers of a policy, each with an authority of its own.
+#[tokio::test]
+async fn what_the_policy_names_for_one_issuer_vouches_for_no_other() {
+    let authorities = [authority(), authority()];
+    let [one, other] = &authorities;
+    let signer = Signer::new("a");
+    let (first, second) = (
+        Issuer::start_with_tls(server(one, "127.0.0.1")).await,
+        Issuer::start_with_tls(server(other, "127.0.0.1")).await,
+    );
+    let mut text = "version = 1\norigin.public = ['https://api.example.com']\ndefault.require = 'jwt'\n\
+                    [jwt]\nissuer = 'https://api.example.com'\naudience = 'api'\n"
+        .to_owned();
+    for issuer in [&first, &second] {
+        issuer.publish(&[&signer]);
+        let (name, keys) = (issuer.url(""), issuer.url("/keys"));
+        let _ = write!(
+            text,
+            "[[jwt.trusted_issuer]]\nissuer = '{name}'\naudience = 'a'\njwks = '{keys}'\nca = 'file:///own.pem'\n"
+        );
+    }
+    let input = PolicyInput { text: &text, ..PolicyInput::new("bartizan.toml") };
+    let (engine, _) = load_and_build(&input, |_| Ok(Deployment::default())).unwrap();
+    let issuers = engine.issuers().unwrap();
+    let keys = Keys::new(&[b"0123456789abcdef0123456789abcdef"]).unwrap();
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new(MemoryLimits::default()));
+    let ring = KeyRing::open(Arc::clone(&store), keys, issuers.ring().clone(), START).await.unwrap();
+    for (written, is_trusted) in [([one, other], true), ([other, one], false)] {
+        let mut written = written.iter();
+        let answers = WithTokenKeys::fetching_by(Arc::clone(&store), ring.clone(), issuers, |issuer| {
+            assert!(issuer.ca().is_some());
+            trusting(&written.next().unwrap().pem())
+        });
+        let answers = answers.unwrap();
+        for remote in answers.trusted() {
+            assert_eq!(remote.load(START).await.is_ok(), is_trusted, "{}", remote.issuer());
+        }
     }
 }
 

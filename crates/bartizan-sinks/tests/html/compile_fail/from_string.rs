@@ -1,0 +1,6 @@
+use bartizan_sinks::html::SafeHtml;
+
+fn main() {
+    let html: SafeHtml<'_> = String::from("<script>x()</script>").into();
+    println!("{html}");
+}

@@ -1,0 +1,67 @@
+//! What holds of every input.
+
+use bartizan_sinks::html::{SafeHtml, clean, try_clean};
+use proptest::prelude::*;
+
+use crate::{attacks, generated};
+
+/// What `clean` must keep for every input: a second time changes nothing, and what is refused is shown as text.
+fn check(input: &str) {
+    for (name, policy) in attacks::policies() {
+        let once = clean(input, &policy);
+        assert_eq!(clean(once.as_str(), &policy), once, "{name}: {input:?}");
+        let elements = once.as_str().matches('<').count();
+        assert!(name != "strip_all" || elements == 0, "{name}: {input:?} gives {once}");
+        if try_clean(input, &policy).is_err() {
+            assert_eq!(elements, 0, "{name}: {input:?} gives {once}");
+        }
+    }
+}
+
+#[test]
+fn attacks_are_clean_after_one_time() {
+    for attack in attacks::all() {
+        check(&attack);
+    }
+}
+
+#[test]
+fn generated_attacks_are_clean_after_one_time() {
+    for attack in generated::attacks(1, 6_000) {
+        check(&attack);
+    }
+}
+
+#[test]
+fn depth_takes_no_stack_and_no_time_that_grows_with_it() {
+    let policy = attacks::policies()[2].1.clone();
+    for tag in
+        ["<b>", "<div>", "<p><b>", "<a><table>", "<svg>", "<template>", "<select><b>", "<button>", "<x>"]
+    {
+        let hostile = tag.repeat(1_000_000 / tag.len());
+        assert!(try_clean(&hostile, &policy).is_err(), "{tag}");
+        assert!(!clean(&hostile, &policy).as_str().contains('<'), "{tag}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn anything_at_all(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
+        check(&String::from_utf8_lossy(&bytes));
+    }
+
+    #[test]
+    fn anything_with_markup(text in "([<>&/\"'= !?a-cp-t\\-\r\n\0]|&[a-z#0-9]{1,5};?|</?(a|b|p|svg|table|td|li)( [a-z]+=.)?>){0,40}") {
+        check(&text);
+    }
+
+    #[test]
+    fn escaped_text_is_that_text(text in any::<String>()) {
+        let html = SafeHtml::escape(&text);
+        prop_assert!(!html.as_str().contains(['<', '>', '"', '\'']));
+        let read = html.as_str().replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#39;", "'");
+        prop_assert_eq!(read.replace("&amp;", "&"), text.replace('\0', ""));
+    }
+}
