@@ -164,6 +164,7 @@ impl FromFields for Named {
         (status = 400, description = "No file has such a name.", body = Document),
         (status = 401, description = "No credential.", body = Document),
         (status = 413, description = "It is longer than 10 MiB.", body = Document),
+        (status = 422, description = "There is no name.", body = Document),
         (status = 507, description = "There is no room left; the one before is still there.", body = Document),
     )
 )]

@@ -64,6 +64,7 @@ pub(crate) struct Pinged {
         (status = 400, description = "It is no host, or none that is asked from here.", body = Document),
         (status = 401, description = "No credential.", body = Document),
         (status = 404, description = "There is no such host.", body = Document),
+        (status = 422, description = "There is no host.", body = Document),
         (status = 429, description = "Too many.", body = Document),
         (status = 503, description = "This machine has no `ping`.", body = Document),
         (status = 504, description = "It took too long.", body = Document),

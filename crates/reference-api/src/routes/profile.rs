@@ -5,7 +5,11 @@ use bartizan::Session;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{ReferenceApi, accounts::AccountOf as _, problem::{Document, Problem}};
+use crate::{
+    ReferenceApi,
+    accounts::AccountOf as _,
+    problem::{Document, Problem},
+};
 
 /// Whoever has signed in, as they see themselves.
 #[derive(Debug, Serialize, ToSchema)]

@@ -7,6 +7,7 @@ mod place;
 
 mod api_keys;
 mod comments;
+mod documented;
 mod durable;
 mod files;
 mod injection;
