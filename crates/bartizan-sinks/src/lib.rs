@@ -2,3 +2,11 @@
 
 #[cfg(feature = "html")]
 pub mod html;
+
+/// The pages whose Rust is compiled with this crate's tests.
+#[cfg(doctest)]
+mod pages {
+    #[cfg(feature = "html")]
+    #[doc = include_str!("../../../docs/sinks/html.md")]
+    struct Html;
+}

@@ -3,6 +3,7 @@
 mod beside;
 mod figure;
 mod gungraun;
+mod html;
 mod layer;
 mod load;
 mod measure;
@@ -43,10 +44,12 @@ enum Part {
     Sessions,
     /// The stores: what they write, and what each costs beside memory.
     Stores,
+    /// Cleaning HTML, beside ammonia.
+    Html,
 }
 
 impl Part {
-    const ALL: [Self; 4] = [Self::Layer, Self::Gateway, Self::Sessions, Self::Stores];
+    const ALL: [Self; 5] = [Self::Layer, Self::Gateway, Self::Sessions, Self::Stores, Self::Html];
 
     /// As the page's marks name it.
     const fn name(self) -> &'static str {
@@ -55,6 +58,7 @@ impl Part {
             Self::Gateway => "gateway",
             Self::Sessions => "sessions",
             Self::Stores => "stores",
+            Self::Html => "html",
         }
     }
 
@@ -64,6 +68,7 @@ impl Part {
             Self::Gateway => beside::nginx(rounds),
             Self::Sessions => sessions::sessions(),
             Self::Stores => stores::stores(rounds),
+            Self::Html => html::html(),
         }
     }
 }
