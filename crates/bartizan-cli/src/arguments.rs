@@ -1,6 +1,8 @@
 //! What a person types: the subcommands, their options, and the help that teaches them.
 
 mod api_key;
+#[cfg(feature = "demo")]
+mod demo;
 mod keys;
 mod token;
 
@@ -8,6 +10,8 @@ use std::{net::IpAddr, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+#[cfg(feature = "demo")]
+pub(crate) use self::demo::DemoArguments;
 pub(crate) use self::{
     api_key::{
         ApiKeyArguments, ApiKeyCommand, ApiKeyCreateArguments, ApiKeyListArguments, ApiKeyRevokeArguments,
@@ -36,6 +40,7 @@ use crate::session::KeyDigits;
     max_term_width = 100,
     after_help = "\
 Begin here:
+  bartizan demo --open                               see attacks being stopped, in the browser
   bartizan serve --upstream http://127.0.0.1:8000    protect an app that runs on port 8000
   bartizan init --fastapi http://127.0.0.1:8000      write a policy for a running FastAPI app
   bartizan check                                     what is wrong with bartizan.toml, all at once
@@ -60,6 +65,8 @@ pub(crate) struct Arguments {
 /// The subcommands, in the order in which a newcomer meets them.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    #[cfg(feature = "demo")]
+    Demo(DemoArguments),
     Init(InitArguments),
     Check(CheckArguments),
     Explain(ExplainArguments),

@@ -55,6 +55,10 @@ pub(crate) enum Failure {
     /// A token cannot be made or judged.
     #[error(transparent)]
     Token(#[from] crate::token::TokenFailure),
+    /// The demo cannot run.
+    #[cfg(feature = "demo")]
+    #[error(transparent)]
+    Demo(#[from] crate::demo::DemoError),
     /// An override is not text.
     #[error("the environment variable {0} is not valid UTF-8")]
     Variable(String),
@@ -84,6 +88,8 @@ impl Failure {
             Self::Keys(error) => error.hint(),
             Self::ApiKey(error) => error.hint(),
             Self::Token(error) => error.hint(),
+            #[cfg(feature = "demo")]
+            Self::Demo(error) => error.hint(),
             _ => None,
         }
     }

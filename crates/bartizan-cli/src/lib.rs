@@ -7,6 +7,8 @@
 mod api_key;
 mod arguments;
 mod check;
+#[cfg(feature = "demo")]
+mod demo;
 mod deployment;
 mod diagnostics;
 mod explain;
@@ -62,6 +64,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let outcome = match &arguments.command {
+        #[cfg(feature = "demo")]
+        Command::Demo(arguments) => demo::run(arguments),
         Command::Init(arguments) => init::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),

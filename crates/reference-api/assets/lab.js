@@ -415,7 +415,7 @@ function exchangeDetails(exchange) {
   const text = (title, content) => [
     element("h5", {}, title),
     // Focusable, because what scrolls must be reachable without a mouse.
-    element("pre", { tabindex: "0", role: "region", "aria-label": title }, content),
+    element("pre", { tabindex: "0", role: "group", "aria-label": title }, content),
   ];
   const shown = exchange.target.replace(/[?&]lab_run=[^&]*/, "");
   return element(

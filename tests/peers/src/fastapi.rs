@@ -149,13 +149,15 @@ fn example() -> PathBuf {
 }
 
 /// The Python of a virtual environment that holds what the example asks for, other implementations of JOSE, and what
-/// [`Cdn`](crate::Cdn) serves: made once, by whoever comes first.
+/// [`Cdn`](crate::Cdn) and [`axe`](crate::axe()) give out: made once, by whoever comes first.
 pub(crate) fn virtual_environment() -> Result<PathBuf, InstallError> {
     let application = example().join("requirements.txt");
     let cdn = root().join("tests/peers/cdn/requirements.txt");
+    let axe = root().join("tests/peers/axe/requirements.txt");
     let tokens = root().join("tests/peers/tokens/requirements.txt");
-    let wanted =
-        [&application, &tokens, &cdn].map(|file| fs::read_to_string(file).expect("requirements")).concat();
+    let wanted = [&application, &tokens, &cdn, &axe]
+        .map(|file| fs::read_to_string(file).expect("requirements"))
+        .concat();
     let directory = peers_dir("fastapi");
     let lock = File::create(directory.join("lock")).expect("a lock file under target/");
     lock.lock().expect("the lock on the virtual environment");
@@ -170,7 +172,7 @@ pub(crate) fn virtual_environment() -> Result<PathBuf, InstallError> {
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
     run(Command::new(&python).args(pip).arg("-r").arg(&application).arg("-r").arg(&tokens))?;
-    run(Command::new(&python).args(pip).args(["--no-deps", "-r"]).arg(&cdn))?;
+    run(Command::new(&python).args(pip).args(["--no-deps", "-r"]).arg(&cdn).arg("-r").arg(&axe))?;
     fs::write(&installed, wanted).expect("a file in the virtual environment");
     Ok(python)
 }

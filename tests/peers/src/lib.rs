@@ -3,6 +3,7 @@
 //! - [`FastApi`]: the careless example application under uvicorn, from a virtual environment under `target/`.
 //! - [`Chromium`]: a headless browser, driven over `WebDriver`.
 //! - [`Cdn`]: the hosts that FastAPI's documentation pages load Swagger UI and `ReDoc` from.
+//! - [`axe()`]: what axe-core finds in a page.
 //! - [`Postgres`]: a database server of its own, stopped, killed and started again as a test says.
 //! - [`StaticSite`]: somebody else's web site.
 //! - [`Redis`] and [`RedisCluster`]: a server, or three that share the keys.
@@ -25,6 +26,7 @@
 //! ```
 #![expect(clippy::missing_panics_doc, reason = "a peer that cannot start fails the test that asked for it")]
 
+mod axe;
 mod cdn;
 mod chromium;
 mod fastapi;
@@ -39,6 +41,7 @@ mod static_site;
 mod wait;
 mod workspace;
 
+pub use axe::axe;
 pub use cdn::Cdn;
 pub use chromium::{Browser, Chromium, ConsoleMessage};
 pub use fastapi::{FastApi, python};

@@ -2,7 +2,7 @@
 
 mod banner;
 pub(crate) mod keys;
-mod shutdown;
+pub(crate) mod shutdown;
 mod token_keys;
 
 use std::{mem, sync::Arc};

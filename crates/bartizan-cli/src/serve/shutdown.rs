@@ -10,12 +10,12 @@ use crate::terminal;
 const INTERRUPTED: i32 = 130;
 
 /// Listens for the signals that ask the process to stop.
-pub(super) struct Shutdown(oneshot::Receiver<()>);
+pub(crate) struct Shutdown(oneshot::Receiver<()>);
 
 impl Shutdown {
     /// Listens from when this returns: a signal that comes before anybody waits is not lost, and does not end the
     /// process without ceremony. Where the signals cannot be listened for, they keep their usual meaning.
-    pub(super) fn listen() -> Self {
+    pub(crate) fn listen() -> Self {
         let (tell, asked) = oneshot::channel();
         let (ready, listening) = mpsc::channel();
         // A thread of its own, which goes on when the serving ones are about to end.
@@ -33,7 +33,7 @@ impl Shutdown {
     }
 
     /// Done when the process was asked to stop. From then on Ctrl-C ends it without waiting for anyone.
-    pub(super) async fn requested(self) {
+    pub(crate) async fn requested(self) {
         if self.0.await.is_err() {
             std::future::pending::<()>().await;
         }
