@@ -120,8 +120,8 @@ pub enum Query {
         /// Which token, where it has a name ([`TokenDigest::of_jti`]).
         jti: Option<TokenDigest>,
         /// Which key signed it ([`TokenDigest::of_kid`]), where whoever gave the key
-        /// [said so](VerifyingKey::revocable_as).
-        key: Option<TokenDigest>,
+        /// [said so](VerifyingKey::revocable_as). On the heap, so that a step is no larger for it.
+        key: Option<Box<TokenDigest>>,
         /// Whose it is.
         subject: Box<str>,
         /// When it was issued. One that does not say it is older than any revocation of its subject's.

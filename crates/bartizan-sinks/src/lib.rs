@@ -18,3 +18,11 @@ pub mod path;
 pub mod sql;
 #[cfg(feature = "url")]
 pub mod url;
+
+/// The pages whose Rust is compiled with this crate's tests.
+#[cfg(doctest)]
+mod pages {
+    #[cfg(feature = "html")]
+    #[doc = include_str!("../../../docs/sinks/html.md")]
+    struct Html;
+}

@@ -82,7 +82,7 @@ async fn ask(store: &impl Store, query: Query) -> Result<Answer, StoreError> {
         Query::Consume { token, until, now } => Answer::Fresh(store.consume(token, until, now).await?),
         Query::Take { key, quota, cost, now, .. } => Answer::Taken(store.take(key, quota, cost, now).await?),
         Query::Revocation { jti, key, subject, issued, now } => {
-            Answer::Revoked(store.is_revoked(jti, key, subject, issued, now).await?)
+            Answer::Revoked(store.is_revoked(jti, key.map(|key| *key), subject, issued, now).await?)
         }
         Query::ApiKey { id, now } => {
             store.api_key(id, now).await?.map_or(Answer::Unknown, |record| Answer::ApiKey(Box::new(record)))

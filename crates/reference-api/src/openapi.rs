@@ -70,7 +70,7 @@ struct Rows;
 /// The document.
 pub(crate) fn document(origin: &str) -> Document {
     let mut document = Rows::openapi();
-    document.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    env!("CARGO_PKG_VERSION").clone_into(&mut document.info.version);
     document.info.license = None;
     document.servers = Some(vec![ServerBuilder::new().url(origin).build()]);
     let components = document.components.get_or_insert_default();

@@ -3,6 +3,7 @@
 mod beside;
 mod figure;
 mod gungraun;
+mod html;
 mod layer;
 mod load;
 mod measure;
@@ -47,10 +48,13 @@ enum Part {
     Stores,
     /// Tokens and API keys, beside jsonwebtoken; how fast they are issued, and how soon a rotation is known.
     Tokens,
+    /// Cleaning HTML, beside ammonia.
+    Html,
 }
 
 impl Part {
-    const ALL: [Self; 5] = [Self::Layer, Self::Gateway, Self::Sessions, Self::Stores, Self::Tokens];
+    const ALL: [Self; 6] =
+        [Self::Layer, Self::Gateway, Self::Sessions, Self::Stores, Self::Tokens, Self::Html];
 
     /// As the page's marks name it.
     const fn name(self) -> &'static str {
@@ -60,6 +64,7 @@ impl Part {
             Self::Sessions => "sessions",
             Self::Stores => "stores",
             Self::Tokens => "tokens",
+            Self::Html => "html",
         }
     }
 
@@ -70,6 +75,7 @@ impl Part {
             Self::Sessions => sessions::sessions(),
             Self::Stores => stores::stores(rounds),
             Self::Tokens => tokens::tokens(rounds),
+            Self::Html => html::html(),
         }
     }
 }

@@ -235,7 +235,7 @@ where
         let is_ours = issuer == IssuerId::OURS;
         let query = is_ours.then(|| Query::Revocation {
             jti: token.jti.as_deref().map(TokenDigest::of_jti),
-            key: token.signer,
+            key: token.signer.map(Box::new),
             subject: token.subject.clone(),
             issued: token.issued,
             now: self.now,

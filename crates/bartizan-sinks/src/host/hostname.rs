@@ -117,9 +117,9 @@ impl Hostname {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn resolve<R: Resolve + ?Sized>(
+    pub async fn resolve(
         &self,
-        resolver: &R,
+        resolver: &impl Resolve,
         private: &PrivateAddresses,
     ) -> Result<Pinned, ResolveError> {
         Pinned::find(self, resolver, private).await

@@ -195,9 +195,9 @@ impl Pinned {
         std::iter::once(self.first).chain(self.others.iter().copied())
     }
 
-    pub(super) async fn find<R: Resolve + ?Sized>(
+    pub(super) async fn find(
         host: &Hostname,
-        resolver: &R,
+        resolver: &impl Resolve,
         private: &PrivateAddresses,
     ) -> Result<Self, ResolveError> {
         let found = match host {
@@ -215,10 +215,10 @@ impl Pinned {
     }
 }
 
-async fn look_up<R: Resolve + ?Sized>(
+async fn look_up(
     host: &Hostname,
     name: &DnsName,
-    resolver: &R,
+    resolver: &impl Resolve,
 ) -> Result<Vec<IpAddr>, ResolveError> {
     resolver.resolve(name.as_str()).await.map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => ResolveError::Unknown { host: host.clone() },

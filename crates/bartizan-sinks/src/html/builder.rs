@@ -237,7 +237,7 @@ impl PolicyBuilder {
     ///
     /// let policy = Policy::builder().tags(["b"]).limits(Limits { depth: 2, ..Limits::default() }).build()?;
     /// assert_eq!(clean("<b><b>2</b></b>", &policy).as_str(), "<b><b>2</b></b>");
-    /// assert_eq!(clean("<i><i><b>3", &policy).as_str(), "&lt;i&gt;&lt;i&gt;&lt;b&gt;3");
+    /// assert_eq!(clean("<i><i><b>3", &policy).as_str(), "&lt;i>&lt;i>&lt;b>3");
     /// # Ok::<(), bartizan_sinks::html::PolicyFaults>(())
     /// ```
     #[must_use]

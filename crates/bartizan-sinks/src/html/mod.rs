@@ -104,7 +104,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_short_way_comes_where_the_long_one_does(text in "[^<>&]{0,64}", start in "[\\r\\n\u{feff}\\x00 ]{0,3}") {
+        fn the_short_way_comes_where_the_long_one_does(text in "[^<&]{0,64}", start in "[\\r\\n\u{feff}\\x00 ]{0,3}") {
             let text = start + &text;
             for policy in [Policy::strip_all(), Policy::rich_text()] {
                 let short = plain::without_markup(&text).expect("it has no markup");
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn text_without_markup_is_returned_uncopied() {
         for policy in [Policy::strip_all(), Policy::rich_text()] {
-            for text in ["", "plain", "\u{feff}Grüße, \"x\" 'y' \n\t\u{a0}\u{2028}"] {
+            for text in ["", "plain", "> so -> it is", "\u{feff}Grüße, \"x\" 'y' \n\t\u{a0}\u{2028}"] {
                 let html = clean(text, &policy);
                 assert!(html.is_borrowed() && html.as_str() == text, "{text}");
             }
@@ -135,7 +135,7 @@ mod tests {
             ("<p>".repeat(21), Some(OverLimit::Nodes { most: 20 })),
             (format!("<b>{}", "x".repeat(64)), Some(OverLimit::Bytes { most: 64 })),
             // The output is longer than what was written.
-            ("&<>".repeat(10), Some(OverLimit::Bytes { most: 64 })),
+            ("&<&".repeat(10), Some(OverLimit::Bytes { most: 64 })),
         ];
         for (input, expected) in cases {
             let policy = small(limits);

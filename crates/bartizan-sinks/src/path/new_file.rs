@@ -98,6 +98,7 @@ impl NewFile {
     /// # }
     /// ```
     pub fn commit(mut self) -> Result<(), PathError> {
+        // The contents before the name. No test sees the order: it takes a machine that loses its power.
         self.temporary.file.sync_all()?;
         let dir = &self.folder.dir;
         dir.rename(&self.temporary.name, dir, self.name.as_str())

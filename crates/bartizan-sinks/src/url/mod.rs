@@ -173,7 +173,7 @@ impl Outgoing {
     /// assert!(matches!(refused, Err(UrlError::Resolve(ResolveError::NotPublic { .. }))));
     /// # }
     /// ```
-    pub async fn check<R: Resolve + ?Sized>(&self, url: &str, resolver: &R) -> Result<Destination, UrlError> {
+    pub async fn check(&self, url: &str, resolver: &impl Resolve) -> Result<Destination, UrlError> {
         refuse_ambiguous(url)?;
         self.judge(Url::parse(url)?, 0, resolver).await
     }
@@ -196,11 +196,11 @@ impl Outgoing {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn follow<R: Resolve + ?Sized>(
+    pub async fn follow(
         &self,
         from: &Destination,
         location: &str,
-        resolver: &R,
+        resolver: &impl Resolve,
     ) -> Result<Destination, UrlError> {
         if from.redirects >= self.redirects {
             return Err(UrlError::TooManyRedirects { limit: self.redirects });
@@ -213,11 +213,11 @@ impl Outgoing {
         self.judge(url, from.redirects.saturating_add(1), resolver).await
     }
 
-    async fn judge<R: Resolve + ?Sized>(
+    async fn judge(
         &self,
         mut url: Url,
         redirects: u8,
-        resolver: &R,
+        resolver: &impl Resolve,
     ) -> Result<Destination, UrlError> {
         let is_allowed = match url.scheme() {
             "https" => true,

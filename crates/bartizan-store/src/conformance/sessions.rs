@@ -362,7 +362,7 @@ async fn the_engines_questions_are_answered(place: Arc<dyn Place>) {
     store.revoke_subject("bob".into(), at(MINUTE), at(HOUR), NOW).await.unwrap();
     let revocation = |jti, key, subject: &str, issued| Query::Revocation {
         jti: Some(token(jti)),
-        key: Some(token(key)),
+        key: Some(Box::new(token(key))),
         subject: subject.into(),
         issued: Some(at(issued)),
         now: NOW,

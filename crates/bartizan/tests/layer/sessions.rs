@@ -75,16 +75,13 @@ async fn meanwhile(
 ) -> Result<(), SessionError> {
     let now = OsClock.now();
     let [listed] = &store.sessions(None, None, 10, now).await.unwrap().sessions[..] else { panic!() };
-    match &*how {
-        "revoked" => {
-            let everywhere = Ending::AllOf { subject: session.subject().into(), except: None };
-            assert_eq!(store.end(everywhere).await.unwrap(), 1);
-        }
-        _ => {
-            let key = SessionKey::of(b"another request's");
-            let renewal = Renewal { old: listed.key, key, record: listed.record.clone() };
-            assert!(store.renew(renewal).await.unwrap());
-        }
+    if how == "revoked" {
+        let everywhere = Ending::AllOf { subject: session.subject().into(), except: None };
+        assert_eq!(store.end(everywhere).await.unwrap(), 1);
+    } else {
+        let key = SessionKey::of(b"another request's");
+        let renewal = Renewal { old: listed.key, key, record: listed.record.clone() };
+        assert!(store.renew(renewal).await.unwrap());
     }
     let rotated = sessions.rotate().await;
     assert_eq!(rotated, Err(SessionError::Ended));

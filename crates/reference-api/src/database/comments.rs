@@ -1,6 +1,6 @@
 //! The statements about comments, which are kept as they were written.
 
-use super::{Database, DatabaseError, on};
+use super::{Database, DatabaseError, in_transaction, on};
 
 /// A comment, as it was written.
 #[derive(Clone, Debug)]
@@ -24,12 +24,12 @@ impl Database {
         written: i64,
     ) -> Result<i64, DatabaseError> {
         const KEEP: &str = "INSERT INTO comment (author, body, written) VALUES ($1, $2, $3) RETURNING id";
-        let (id,): (i64,) = on!(self, pool => sqlx::query_as(KEEP)
-            .bind(author)
-            .bind(body.to_owned())
-            .bind(written)
-            .fetch_one(pool)
-            .await?);
+        // In a transaction, although it is one statement: SQLite gives out the row before it commits, and `fetch_one` looks
+        // no further, so that a commit that fails would go unheard.
+        let (id,): (i64,) = in_transaction!(self, connection => {
+            let query = sqlx::query_as(KEEP).bind(author).bind(body.to_owned()).bind(written);
+            query.fetch_one(&mut **connection).await?
+        });
         Ok(id)
     }
 

@@ -23,25 +23,38 @@ struct Process {
     passwords: BTreeMap<String, String>,
 }
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_reference-api");
+
 impl Process {
     fn start(folder: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_reference-api"))
-            .arg(folder)
-            .args(["demo", "127.0.0.1:0"])
-            .env_clear()
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(PROGRAM);
+        command.env_clear();
+        Self::of(command, folder).unwrap()
+    }
+
+    /// In a folder that has room for 3 MiB: a file system in a namespace that goes with the process, which takes no more
+    /// rights than Linux gives every user, where that is not switched off. `None` where it is.
+    fn start_on_a_small_disk(folder: &Path) -> Option<Self> {
+        let script = r#"mount -t tmpfs -o size=3m bartizan "$0" || exit 77; exec "$@""#;
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]).arg(folder).arg(PROGRAM);
+        Self::of(command, folder)
+    }
+
+    fn of(mut command: Command, folder: &Path) -> Option<Self> {
+        command.arg(folder).args(["demo", "127.0.0.1:0"]).stdout(Stdio::piped());
+        let mut child = command.spawn().ok()?;
         let mut passwords = BTreeMap::new();
         for line in BufReader::new(child.stdout.take().unwrap()).lines() {
             let line = line.unwrap();
             if let Some(origin) = line.strip_prefix("listening on ") {
-                return Self { child, origin: origin.to_owned(), passwords };
+                return Some(Self { child, origin: origin.to_owned(), passwords });
             }
             let (name, password) = line.split_once(' ').unwrap();
             passwords.insert(name.to_owned(), password.to_owned());
         }
-        panic!("it ended: {:?}", child.wait());
+        eprintln!("it ended: {:?}", child.wait());
+        None
     }
 
     /// SIGKILL, in the middle of whatever it does.
@@ -196,4 +209,52 @@ async fn two_processes_on_one_folder_are_one_api() {
     let body = json!({ "to": "bob", "amount": 1 });
     assert_eq!(transfer(&alice, Some(&fresh), &body).await.0, 200);
     assert_eq!(transfer(&there, Some(&fresh), &body).await.1, "csrf.token-used");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_is_told_and_keeps_what_was_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(process) = Process::start_on_a_small_disk(folder.path()) else {
+        eprintln!("SKIPPED: a full disk: no file system can be mounted here");
+        return;
+    };
+    let alice = process.signed_in("alice", &process.passwords["alice"]).await;
+    assert_eq!(alice.post("/comments", &json!({ "text": "before" })).await.status, 201);
+    assert_eq!(upload(&alice, "/files/kept.bin", "kept").await.status, 201);
+    assert_eq!(upload(&alice, "/files/large.bin", vec![1; 100_000]).await.status, 201);
+
+    let full = upload(&alice, "/files/kept.bin", vec![2; 4_000_000]).await;
+    assert_eq!((full.status, full.denial().as_str()), (507, "storage.full"));
+    assert_eq!(alice.get("/files/kept.bin").await.text(), "kept");
+
+    // To the last byte, so that there is no room for a comment either.
+    let mut size = 1_000_000;
+    for number in 0.. {
+        let path = format!("/files/fill-{number}.bin");
+        match upload(&alice, &path, vec![3; size]).await.status {
+            201 => {}
+            507 if size > 3 => size /= 4,
+            507 => break,
+            status => panic!("{status}"),
+        }
+    }
+    let text = "x".repeat(10_000);
+    let mut comments = 1;
+    let full = loop {
+        let response = alice.post("/comments", &json!({ "text": text })).await;
+        if response.status != 201 {
+            break response;
+        }
+        comments += 1;
+    };
+    assert_eq!((full.status, full.denial().as_str()), (507, "storage.full"), "{}", full.text());
+    assert!(!full.text().to_lowercase().contains("sql"), "{}", full.text());
+    let kept = texts(&alice.get("/comments?limit=200").await.json());
+    assert_eq!((kept.len(), kept.last().map(String::as_str)), (comments, Some("before")));
+
+    // As soon as there is room again, all goes on.
+    assert_eq!(alice.delete("/files/large.bin").await.status, 204);
+    assert_eq!(alice.post("/comments", &json!({ "text": "after" })).await.status, 201);
+    assert_eq!(upload(&alice, "/files/kept.bin", "new").await.status, 201);
+    assert_eq!(alice.get("/files/kept.bin").await.text(), "new");
 }

@@ -44,6 +44,11 @@ impl Instance {
         &self.passwords[name]
     }
 
+    /// Whether it found the accounts that another had made.
+    pub(crate) fn has_no_passwords(&self) -> bool {
+        self.passwords.is_empty()
+    }
+
     /// A client that nobody knows.
     pub(crate) fn client(&self) -> Client {
         Client::new(&self.origin)

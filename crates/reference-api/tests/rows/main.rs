@@ -12,6 +12,7 @@ mod durable;
 mod files;
 mod injection;
 mod money;
+mod nodes;
 mod ping;
 mod policy;
 mod sign_in;

@@ -99,3 +99,49 @@ async fn a_request_that_two_could_read_in_two_ways_is_refused(place: &Place) {
         assert_eq!(raw::status(&answer), Some(status), "{head}");
     }
 }
+
+/// Production speaks https behind a proxy on this machine, and takes its origins from the environment.
+#[tokio::test]
+async fn production_is_reached_by_https_alone_and_shares_with_the_app_that_the_environment_names() {
+    let instance = Place::Folder
+        .with(|settings| {
+            settings.profile = None;
+            for (name, value) in [
+                ("REFERENCE_API_ORIGIN", "https://orders.example.com"),
+                ("REFERENCE_APP_ORIGIN", "https://shop.example.com"),
+            ] {
+                settings.environment.insert(name.to_owned(), value.to_owned());
+            }
+        })
+        .await;
+    let request = |path: &str| {
+        HttpRequest::get(&format!("{}{path}", instance.origin)).header("host", "orders.example.com")
+    };
+    assert_eq!(request("/info").send().await.denial(), "https.required");
+    let proxied = |path: &str| request(path).header("x-forwarded-proto", "https");
+    let response = proxied("/info").send().await;
+    assert_eq!((response.status, response.json()["environment"].clone()), (200, json!("production")));
+    assert_eq!(response.header("strict-transport-security"), "max-age=63072000; includeSubDomains");
+    for (origin, expected) in [
+        ("https://shop.example.com", "https://shop.example.com"),
+        ("https://evil.example", ""),
+        ("http://shop.example.com", ""),
+        ("http://localhost:3000", ""),
+    ] {
+        let response = proxied("/info").header("origin", origin).send().await;
+        assert_eq!(response.header("access-control-allow-origin"), expected, "{origin}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_is_kept_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let instance = Place::Folder.start().await;
+    let data = instance.folder.path().join("data");
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&data), 0o700);
+    for file in ["app.db", "app.db-wal", "state.db", "state.db.key"] {
+        assert_eq!(mode(&data.join(file)), 0o600, "{file}");
+    }
+}

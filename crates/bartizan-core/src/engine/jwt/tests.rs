@@ -267,13 +267,13 @@ fn a_key_that_may_be_revoked_is_asked_about_with_the_token() {
         let text = token(header, &claims("https://api.example.com", r#","jti":"7""#));
         let answer = |query: &Query| match query {
             Query::TokenKey { .. } => Answer::TokenKey(key.clone()),
-            Query::Revocation { key, .. } => Answer::Revoked(*key == Some(digest)),
+            Query::Revocation { key, .. } => Answer::Revoked(key.as_deref() == Some(&digest)),
             query => panic!("{query:?}"),
         };
         let (decided, asked, _) = send(&engine, &text, answer);
         assert_eq!(decided.unwrap_err().reason().code(), DenialCode::JwtRevoked);
         assert!(
-            matches!(asked.last(), Some(Query::Revocation { key, .. }) if *key == Some(digest)),
+            matches!(asked.last(), Some(Query::Revocation { key, .. }) if key.as_deref() == Some(&digest)),
             "{asked:?}"
         );
     }
@@ -384,11 +384,11 @@ fn the_log_says_why_and_the_client_is_not_told() {
 /// One node's clock is a minute fast, another's a minute slow: `NOW` is what the other's says.
 #[test]
 fn the_clocks_of_two_nodes_refuse_neithers_fresh_tokens() {
+    const OUR_ISSUER: &str = "https://api.example.com";
+    const THEIR_ISSUER: &str = "https://a.example.com";
     let (default, short) =
         (build(OTHER, false), build(&format!("leeway = '5s'\nskew = '10s'\n{OTHER}"), false));
     let (default, short) = (default.unwrap(), short.unwrap());
-    const OUR_ISSUER: &str = "https://api.example.com";
-    const THEIR_ISSUER: &str = "https://a.example.com";
     for (engine, issuer, header, ahead, is_good) in [
         // What the skew of two nodes comes to, and the leeway besides.
         (&default, OUR_ISSUER, OURS, 0, true),

@@ -1,3 +1,5 @@
+//! Nobody puts one together from its parts.
+
 use std::borrow::Cow;
 
 use bartizan_sinks::html::SafeHtml;

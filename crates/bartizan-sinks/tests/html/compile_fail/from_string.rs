@@ -1,3 +1,5 @@
+//! A `String` is no `SafeHtml`.
+
 use bartizan_sinks::html::SafeHtml;
 
 fn main() {

@@ -1,3 +1,5 @@
+//! What the module itself makes one with is not for others.
+
 use bartizan_sinks::html::SafeHtml;
 
 fn main() {

@@ -175,7 +175,7 @@ async fn the_public_keys_are_the_rings_and_the_rest_is_the_stores() {
     }
     let jti = TokenDigest::of_jti("one");
     let revocation = || {
-        let (jti, key) = (Some(jti), Some(TokenDigest::of_kid("a")));
+        let (jti, key) = (Some(jti), Some(Box::new(TokenDigest::of_kid("a"))));
         Query::Revocation { jti, key, subject: "alice".into(), issued: None, now: NOW }
     };
     assert_eq!(answers.answer(revocation()).await, Answer::Revoked(false));
