@@ -151,8 +151,12 @@ mod tests {
         Engine::build(&policy, &deployment).unwrap()
     }
 
-    /// What comes out at once, and out of the step after it: the code of a denial, or `None` where it is let through.
-    fn unasked(engine: &Engine, path: &str, header: Option<(&str, &str)>) -> [Option<Option<DenialCode>>; 2] {
+    /// What is decided at once, and in the step after it.
+    fn unasked(
+        engine: &Engine,
+        path: &str,
+        header: Option<(&str, &str)>,
+    ) -> [Option<Result<(), DenialCode>>; 2] {
         let headers: Vec<_> = [("host", "localhost")].into_iter().chain(header).collect();
         let head = RequestHead {
             method: b"GET",
@@ -166,8 +170,8 @@ mod tests {
         };
         let mut evaluation = engine.evaluate(&head, Timestamp(1_700_000_000_000), Sevens);
         let code = |decision: Decision| match decision {
-            Decision::Deny(denial) => Some(denial.reason().code()),
-            _ => None,
+            Decision::Deny(denial) => Err(denial.reason().code()),
+            _ => Ok(()),
         };
         let at_once = evaluation.decide_unasked().map(code);
         evaluation.supply(Answer::Unknown);
@@ -181,10 +185,10 @@ mod tests {
     #[test]
     fn what_is_decided_without_a_question_reads_no_credential() {
         let engine = engine();
-        let closed = Some(Some(DenialCode::StoreUnavailable));
+        let closed = Some(Err(DenialCode::StoreUnavailable));
         for (path, header, expected) in [
-            ("/open", None, Some(None)),
-            ("/", None, Some(Some(DenialCode::AuthRequired))),
+            ("/open", None, Some(Ok(()))),
+            ("/", None, Some(Err(DenialCode::AuthRequired))),
             // None of them is read, so none is refused yet.
             ("/", Some(("authorization", "Bearer a.b")), None),
             ("/", Some(("x-api-key", "hunter2")), None),
