@@ -22,8 +22,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         measure("SQLite", rounds, async || SqliteStore::open(sqlite).await).await?;
-        measure("Postgres", rounds, async || PostgresStore::connect(PostgresOptions::new(postgres)?).await)
-            .await?;
+        let options = PostgresOptions::new(postgres)?;
+        measure("Postgres", rounds, async || PostgresStore::connect(options.clone()).await).await?;
         let config = RedisConfig::server(format!("redis://{redis}"));
         measure("Redis", rounds, async || RedisStore::connect(&config).await).await
     })
