@@ -245,3 +245,104 @@ impl Fields {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::response::IntoResponse as _;
+    use http_body_util::BodyExt as _;
+    use serde_json::json;
+
+    /// A bit of everything.
+    #[derive(Debug, PartialEq)]
+    struct Order {
+        name: String,
+        note: Option<String>,
+        count: i64,
+        gift: bool,
+        size: char,
+        scopes: Option<Vec<Box<str>>>,
+    }
+
+    impl FromFields for Order {
+        fn read(fields: &mut Fields) -> Option<Self> {
+            let name = fields.text("name", Text::Line, 1..=5);
+            let note = fields.optional_text("note", Text::Lines, 1..=20);
+            let count = fields.integer("count", 1..=10);
+            let gift = fields.flag("gift");
+            let size = fields.choice_or("size", &[("small", 's'), ("large", 'l')], 's');
+            let scopes = fields.scopes("scopes");
+            Some(Self { name: name?, note: note?, count: count?, gift: gift?, size: size?, scopes: scopes? })
+        }
+    }
+
+    fn order(size: char) -> Order {
+        Order { name: "tea".into(), note: None, count: 3, gift: true, size, scopes: None }
+    }
+
+    async fn errors(problem: Problem) -> Vec<(String, String)> {
+        let body = problem.into_response().into_body().collect().await.unwrap().to_bytes();
+        let document: Value = serde_json::from_slice(&body).unwrap();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let errors = document["errors"].as_array().cloned().unwrap_or_default();
+        errors.iter().map(|error| (text(&error["field"]), text(&error["message"]))).collect()
+    }
+
+    #[test]
+    fn json_and_forms_are_read_alike() {
+        let json = |value| Fields::of_json(value).unwrap().into::<Order>().unwrap();
+        let form = |text: &str| Fields::of_form(text.as_bytes()).into::<Order>().unwrap();
+        assert_eq!(json(json!({ "name": "tea", "count": 3, "gift": true })), order('s'));
+        assert_eq!(
+            json(json!({ "name": "tea", "count": 3, "gift": true, "size": "large", "note": null })),
+            order('l')
+        );
+        assert_eq!(form("name=tea&count=3&gift=true"), order('s'));
+        assert_eq!(form("name=te%61&count=3&gift=true&size=large&note="), order('l'));
+        let scopes = Some(vec!["a".into(), "b".into()]);
+        let scoped = Order { scopes, note: Some("two\nlines".into()), ..order('s') };
+        assert_eq!(form("name=tea&count=3&gift=true&scopes=a+b&note=two%0Alines"), scoped);
+        let written =
+            json!({ "name": "tea", "count": 3, "gift": true, "scopes": ["a", "b"], "note": "two\nlines" });
+        assert_eq!(json(written), scoped);
+    }
+
+    #[tokio::test]
+    async fn all_that_is_wrong_is_told_at_once() {
+        let json = |value| Fields::of_json(value).unwrap();
+        for (fields, expected) in [
+            (json(json!({})), &[("name", "is missing"), ("count", "is missing"), ("gift", "is missing")][..]),
+            (
+                json(
+                    json!({ "name": "a\nb", "note": 1, "count": "3", "gift": "true", "size": "XL", "scopes": "a\"b" }),
+                ),
+                &[
+                    ("name", "has control characters, which it may not have"),
+                    ("note", "has to be a text"),
+                    ("count", "has to be a whole number from 1 to 10"),
+                    ("gift", "has to be true or false"),
+                    ("size", "has to be one of: small, large"),
+                    ("scopes", "has to be a list of at most 20 scopes, or scopes with spaces between them"),
+                ],
+            ),
+            (
+                json(json!({ "name": "camomile", "count": 3.5, "gift": true, "is_admin": true })),
+                &[
+                    ("name", "has to have 1 to 5 characters"),
+                    ("count", "has to be a whole number from 1 to 10"),
+                    ("is_admin", "is no field of this request"),
+                ],
+            ),
+            (
+                Fields::of_form(b"name=tea&count=11&gift=1&count=3"),
+                &[("count", "stands there more than once"), ("gift", "has to be true or false")],
+            ),
+        ] {
+            let told = errors(fields.into::<Order>().unwrap_err()).await;
+            let told: Vec<(&str, &str)> =
+                told.iter().map(|(field, message)| (&**field, &**message)).collect();
+            assert_eq!(told, expected);
+        }
+        assert!(Fields::of_json(json!(["name"])).is_err());
+    }
+}

@@ -8,9 +8,9 @@ use http::{HeaderValue, header};
 use utoipa::{
     OpenApi,
     openapi::{
-        ContentBuilder, HttpMethod, ObjectBuilder, OpenApi as Document, PathItem, ResponseBuilder,
+        ContentBuilder, HttpMethod, ObjectBuilder, OpenApi as Document, PathItem, RefOr, ResponseBuilder,
         ServerBuilder,
-        path::OperationBuilder,
+        path::{Operation, OperationBuilder},
         schema::Type,
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
@@ -86,7 +86,38 @@ pub(crate) fn document(origin: &str) -> Document {
     ] {
         document.paths.paths.insert(path.to_owned(), engines(tag, summary, field));
     }
+    for (path, item) in &mut document.paths.paths {
+        let operations = [
+            ("get", &mut item.get),
+            ("put", &mut item.put),
+            ("post", &mut item.post),
+            ("delete", &mut item.delete),
+        ];
+        for (method, operation) in operations {
+            let Some(operation) = operation else { continue };
+            operation.operation_id = Some(name(method, path));
+            tell_problems(operation);
+        }
+    }
     document
+}
+
+/// What an operation is called: `post_api_keys_rotate`. Handlers of different rows may have the same name.
+fn name(method: &str, path: &str) -> String {
+    let words = path.split(|char: char| !char.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.fold(method.to_owned(), |name, word| name + "_" + word)
+}
+
+/// Every refusal is a problem document, and has its type (RFC 9457 §3).
+fn tell_problems(operation: &mut Operation) {
+    for (status, response) in &mut operation.responses.responses {
+        let RefOr::T(response) = response else { continue };
+        if status.starts_with(['4', '5'])
+            && let Some(content) = response.content.swap_remove("application/json")
+        {
+            response.content.insert("application/problem+json".to_owned(), content);
+        }
+    }
 }
 
 /// A row that the engine answers itself, with a JSON object that has this member.

@@ -129,3 +129,20 @@ impl fmt::Debug for StoreSettings {
         f.debug_struct("StoreSettings").field("url", &self.url).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_secret_is_shown() {
+        let mut settings = Settings::new("data").origin("http://localhost:8080");
+        settings.database = DatabaseSettings::Postgres("postgres://app:hunter2@127.0.0.1/app".into());
+        settings.store = StoreUrl::parse("redis://127.0.0.1:6379")
+            .ok()
+            .map(|url| StoreSettings { url, password: Some("hunter2".into()) });
+        settings.environment.insert("MASTER_KEY".to_owned(), "hunter2".to_owned());
+        let shown = format!("{settings:?}");
+        assert!(shown.contains("redis://127.0.0.1:6379") && !shown.contains("hunter2"), "{shown}");
+    }
+}

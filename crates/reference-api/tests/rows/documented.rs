@@ -32,7 +32,7 @@ async fn the_document_has_each_row_and_each_of_its_rows_is_there() {
     assert_eq!(documented, routed.union(&engines).copied().collect());
 
     // Whoever may do everything reaches each of them, and gets an answer that was told.
-    let mut untold = Vec::new();
+    let (mut untold, mut names) = (Vec::new(), BTreeSet::new());
     let admin = instance.signed_in("admin").await;
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
@@ -43,6 +43,11 @@ async fn the_document_has_each_row_and_each_of_its_rows_is_there() {
             assert!(denial != "method" && denial != "auth.scope", "{method} {path}: {denial}");
             assert_ne!(response.json()["title"], "There is nothing here.", "{method} {path}");
             let told = operation["responses"].as_object().unwrap();
+            assert!(names.insert(operation["operationId"].clone().to_string()), "{method} {path}");
+            for (status, response) in told.iter().filter(|(status, _)| status.as_str() >= "400") {
+                let problem = &response["content"]["application/problem+json"]["schema"]["$ref"];
+                assert_eq!(problem, "#/components/schemas/Problem", "{method} {path} {status}");
+            }
             let status = response.status.to_string();
             if !told.contains_key(&status) {
                 untold.push(format!("{method} {path} answers {status}"));
@@ -90,15 +95,15 @@ async fn the_page_draws_the_document_and_tries_a_row() {
 
     // What a person clicks.
     let click = "
-        document.querySelector('#operations-about-info .opblock-summary-control').click();
+        document.querySelector('#operations-about-get_info .opblock-summary-control').click();
     ";
     browser.run(click).await;
-    browser.until("return document.querySelector('#operations-about-info .try-out__btn') !== null").await;
-    browser.run("document.querySelector('#operations-about-info .try-out__btn').click()").await;
-    browser.until("return document.querySelector('#operations-about-info .execute') !== null").await;
-    browser.run("document.querySelector('#operations-about-info .execute').click()").await;
+    browser.until("return document.querySelector('#operations-about-get_info .try-out__btn') !== null").await;
+    browser.run("document.querySelector('#operations-about-get_info .try-out__btn').click()").await;
+    browser.until("return document.querySelector('#operations-about-get_info .execute') !== null").await;
+    browser.run("document.querySelector('#operations-about-get_info .execute').click()").await;
     let answered = "
-        const table = document.querySelector('#operations-about-info .live-responses-table');
+        const table = document.querySelector('#operations-about-get_info .live-responses-table');
         return table !== null && table.textContent.includes('\"name\": \"reference-api\"')";
     assert_eq!(browser.until(answered).await, true);
 
