@@ -4,6 +4,7 @@
 pub mod bearing;
 pub mod issuing;
 pub mod node;
+pub mod rotating;
 
 use bartizan::jwt::Algorithm;
 

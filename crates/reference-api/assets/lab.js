@@ -174,12 +174,21 @@ async function goodToken(run) {
   return data.access_token;
 }
 
-/** Header that the response to `path` had, as the rule that stopped it. */
-const byHeader = (path, ...names) => (exchanges) => {
+/**
+ * Headers that the response to `path` had, as the rule that stopped it. Of a policy, which is long, the directive that
+ * matters: `content-security-policy/script-src`.
+ */
+const byHeader = (path, ...wanted) => (exchanges) => {
   const answered = exchanges.findLast((exchange) => exchange.target.startsWith(path) && exchange.method === "GET")
     ?? exchanges.findLast((exchange) => exchange.target.startsWith(path));
-  const found = names.flatMap((name) => answered?.headers.filter(([known]) => known === name) ?? []);
-  return found.map(([name, value]) => ({ header: `${name}: ${value}` }));
+  return wanted.flatMap((wanted) => {
+    const [name, directive] = wanted.split("/");
+    const values = (answered?.headers ?? []).filter(([known]) => known === name).map(([, value]) => value);
+    const shown = directive
+      ? values.flatMap((value) => value.split("; ")).filter((part) => part.split(" ")[0] === directive).map((part) => `… ${part} …`)
+      : values;
+    return shown.map((value) => ({ header: `${name}: ${value}` }));
+  });
 };
 
 /** The refusals, each once. */
@@ -221,20 +230,20 @@ const attacks = {
     const login = document.cookie.split("; ").find((pair) => pair.startsWith("lab_login="));
     return {
       stopped: login === undefined,
-      note: login === undefined ? `document.cookie is "${document.cookie}".` : `It is ${login}.`,
+      note: login === undefined ? `What it can read: ${document.cookie || "nothing"}.` : `It is ${login}.`,
       rules: byHeader("/lab/careless/login", "set-cookie"),
     };
   },
 
   async "stored-xss"(run) {
-    await expect(run.request("POST", "/lab/careless/comments", { body: payload(run) }), 201);
+    await expect(run.request("POST", "/lab/careless/comments", { body: `Lovely bank! ${payload(run)}` }), 201);
     const ran = await run.ranIn(run.careless("comments"), "The page with the comment, as the victim sees it");
-    return { stopped: !ran, note: await loot(run, ran), rules: byHeader("/lab/careless/comments", "content-security-policy") };
+    return { stopped: !ran, note: await loot(run, ran), rules: byHeader("/lab/careless/comments", "content-security-policy/script-src") };
   },
 
   async "reflected-xss"(run) {
     const ran = await run.ranIn(`${attacker}/reflected-xss#${run.id}`, "Where the attacker’s page leads, as the victim sees it");
-    return { stopped: !ran, note: await loot(run, ran), rules: byHeader("/lab/careless/search", "content-security-policy") };
+    return { stopped: !ran, note: await loot(run, ran), rules: byHeader("/lab/careless/search", "content-security-policy/script-src") };
   },
 
   async framing(run) {
@@ -242,7 +251,7 @@ const attacks = {
     const told = await run.attackersPage("framing");
     return {
       stopped: !told.succeeded,
-      rules: byHeader("/lab/careless/bank", "x-frame-options", "content-security-policy"),
+      rules: byHeader("/lab/careless/bank", "x-frame-options", "content-security-policy/frame-ancestors"),
     };
   },
 
@@ -252,7 +261,7 @@ const attacks = {
     return {
       stopped: !ran,
       note: await loot(run, ran),
-      rules: byHeader("/lab/careless/upload", "x-content-type-options", "content-security-policy"),
+      rules: byHeader("/lab/careless/upload", "x-content-type-options", "content-security-policy/sandbox"),
     };
   },
 

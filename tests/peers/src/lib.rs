@@ -8,6 +8,7 @@
 //! - [`StaticSite`]: somebody else's web site.
 //! - [`Redis`] and [`RedisCluster`]: a server, or three that share the keys.
 //! - [`Gateway`]: the `bartizan` binary in front of any of them.
+//! - [`Demo`]: the same binary's demo.
 //! - [`HttpRequest`] and [`raw`]: a well-behaved HTTP client, and a socket that sends whatever it is told.
 //! - [`install`]: gets what is missing; `cargo xtask test` calls it first.
 //!
@@ -29,6 +30,7 @@
 mod axe;
 mod cdn;
 mod chromium;
+mod demo;
 mod fastapi;
 mod gateway;
 mod http_client;
@@ -44,6 +46,7 @@ mod workspace;
 pub use axe::axe;
 pub use cdn::Cdn;
 pub use chromium::{Browser, Chromium, ConsoleMessage};
+pub use demo::Demo;
 pub use fastapi::{FastApi, python};
 pub use gateway::Gateway;
 pub use http_client::{HttpRequest, HttpResponse};

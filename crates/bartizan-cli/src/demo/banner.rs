@@ -56,16 +56,18 @@ fn write(facts: &Facts<'_>, text: &mut String) -> fmt::Result {
         }
     }
     writeln!(text, "\n{}", paint(BOLD, "Try:"))?;
-    let rows = [
-        (format!("open {api}/"), "press “Run all attacks”; switch a control off, and see one succeed"),
-        (format!("open {api}/docs"), "the API, to read and to call"),
-        (format!("curl -i {api}/profile"), "what a request without a credential gets"),
-        (format!("curl -i {api}/transfer -X POST -H 'Origin: {attacker}'"), "what a foreign page gets"),
-    ];
-    let width = rows.iter().map(|(command, _)| command.len()).max().unwrap_or_default();
-    for (command, why) in rows {
-        writeln!(text, "  {command:width$}  {}", paint(DIM, why))?;
-    }
+    writeln!(
+        text,
+        "  {api}/      {}",
+        paint(DIM, "press “Run all attacks”; then switch a control off, and see one succeed")
+    )?;
+    writeln!(text, "  {api}/docs  {}", paint(DIM, "the API, to read and to call"))?;
+    writeln!(text, "  curl -i {api}/profile  {}", paint(DIM, "# nobody has signed in"))?;
+    writeln!(
+        text,
+        "  curl -i -X POST -H 'Origin: {attacker}' {api}/transfer  {}",
+        paint(DIM, "# from a foreign page")
+    )?;
     writeln!(text, "\nCtrl-C stops it. What follows is the log: what was refused, and by which rule.\n")
 }
 

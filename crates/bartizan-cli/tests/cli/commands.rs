@@ -54,6 +54,7 @@ origin.public = ["http://localhost:8080"]
 fn help_teaches() {
     for command in [
         "",
+        "demo",
         "init",
         "check",
         "explain",

@@ -131,6 +131,8 @@ mod tests {
         let cases = [
             ("<b>".repeat(4), None),
             ("<b>".repeat(9), Some(OverLimit::Depth { most: 4 })),
+            // Neither is written, and the parser's work is the same.
+            ("<i>".repeat(9), Some(OverLimit::Depth { most: 4 })),
             ("<template>".repeat(6), Some(OverLimit::Depth { most: 4 })),
             ("<p>".repeat(21), Some(OverLimit::Nodes { most: 20 })),
             (format!("<b>{}", "x".repeat(64)), Some(OverLimit::Bytes { most: 64 })),

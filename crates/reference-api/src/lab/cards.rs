@@ -45,7 +45,7 @@ const BROWSER: Group = Group {
                 "A page on another site asks this API for the victim’s account, and the browser sends her cookie along.",
                 "If the API says that the page may read the answer, the attacker has her data.",
             ],
-            guard: "CORS: only Bartizan writes the headers that share an answer, and only for origins the policy trusts.",
+            guard: "CORS, with isolation: an answer is shared only with origins that the policy trusts; other pages may not even load it.",
             stopped: "The attacker’s script got no answer to read.",
             succeeded: "The attacker’s script read the victim’s account.",
             switch: Some(Switch::Cors),

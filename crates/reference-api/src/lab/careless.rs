@@ -25,9 +25,6 @@ const VICTIM: &str = "alice";
 /// What she has.
 const BALANCE: i64 = 100;
 
-/// So many comments are kept.
-const COMMENTS: usize = 3;
-
 /// A longer upload or comment is refused.
 const LONGEST: usize = 8 * 1024;
 
@@ -38,7 +35,8 @@ pub(crate) struct Bank(Arc<Mutex<Ledger>>);
 #[derive(Debug)]
 struct Ledger {
     balance: i64,
-    comments: Vec<String>,
+    /// The last one.
+    comment: String,
     upload: Bytes,
     /// What scripts have carried off.
     loot: usize,
@@ -46,7 +44,7 @@ struct Ledger {
 
 impl Default for Ledger {
     fn default() -> Self {
-        Self { balance: BALANCE, comments: Vec::new(), upload: Bytes::new(), loot: 0 }
+        Self { balance: BALANCE, comment: String::new(), upload: Bytes::new(), loot: 0 }
     }
 }
 
@@ -144,18 +142,13 @@ async fn transfer(State(bank): State<Bank>, headers: HeaderMap) -> Response {
 }
 
 async fn comment(State(bank): State<Bank>, text: String) -> StatusCode {
-    let mut ledger = bank.ledger();
-    if ledger.comments.len() == COMMENTS {
-        ledger.comments.remove(0);
-    }
-    ledger.comments.push(text);
+    bank.ledger().comment = text;
     StatusCode::CREATED
 }
 
 async fn comments(State(bank): State<Bank>) -> Html<String> {
     let ledger = bank.ledger();
-    let list: String = ledger.comments.iter().map(|comment| format!("<li>{comment}</li>")).collect();
-    page(&format!("<h2>Comments</h2><ul>{list}</ul>"))
+    page(&format!("<h2>Comments</h2><ul><li>First!</li><li>{}</li></ul>", ledger.comment))
 }
 
 #[derive(Deserialize)]

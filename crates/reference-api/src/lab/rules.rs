@@ -16,6 +16,7 @@ macro_rules! pages {
 const PAGES: &[(&str, &str)] = pages![
     "api-key.expired" "api-key.invalid" "api-key.malformed" "auth.invalid" "auth.required" "auth.scope"
     "csrf.cross-site" "csrf.origin" "csrf.token-invalid" "csrf.token-missing" "csrf.token-unavailable" "csrf.token-used"
+    "isolation.cross-site"
     "jwt.algorithm" "jwt.claims" "jwt.expired" "jwt.key-unknown" "jwt.malformed" "jwt.not-yet-valid" "jwt.signature"
     "path.backslash" "path.control" "path.dot-segment" "path.encoded-dot" "path.encoded-percent" "path.encoded-slash"
     "path.malformed" "rate.limited"

@@ -1,13 +1,17 @@
 //! Every attack is stopped, and the page says by what.
 
-use bartizan_peers::Chromium;
+use bartizan_peers::{Chromium, HttpRequest};
 use reference_api::lab::Holdings;
 
 use crate::instance::{Instance, press};
 
 /// Card, what the page says of the rule, and exchanges that are among those it shows.
 const CARDS: [(&str, &[&str], &[&str]); 16] = [
-    ("foreign-fetch", &["Access-Control-Allow-Origin"], &["GET /lab/careless/account 403"]),
+    (
+        "foreign-fetch",
+        &["isolation.cross-site", "Access-Control-Allow-Origin"],
+        &["GET /lab/careless/account 403"],
+    ),
     ("foreign-form", &["csrf.cross-site", "100 pebbles, as before"], &["POST /lab/careless/transfer 403"]),
     ("stolen-cookie", &["set-cookie: lab_login=alice;", "HttpOnly"], &["POST /lab/careless/login 200"]),
     ("stored-xss", &["content-security-policy: ", "script-src"], &["GET /lab/careless/comments 200"]),
@@ -47,6 +51,14 @@ async fn every_attack_is_stopped_and_the_page_says_by_what() {
                 "{card} lacks {exchange}: {outcome:#?}"
             );
         }
+    }
+    // Each rule that was named has its text.
+    let links = "return [...new Set([...document.querySelectorAll('.rule a')].map((link) => link.href))]";
+    let links = browser.run(links).await;
+    let links = links.as_array().unwrap();
+    assert!(links.len() >= 10, "{links:?}");
+    for link in links {
+        assert_eq!(HttpRequest::get(link.as_str().unwrap()).send().await.status, 200, "{link}");
     }
     // And it is true: nothing was moved or carried off.
     assert_eq!(lab.lab.holdings(), Holdings { balance: 100, loot: 0 });

@@ -1,0 +1,114 @@
+//! `bartizan demo`: starts, says where it is and who has an account, serves both sites, and stops.
+
+use std::{
+    fs,
+    net::TcpListener,
+    path::Path,
+    process::{Command, Output},
+    time::Duration,
+};
+
+use bartizan_peers::{Demo, Gateway, HttpRequest, HttpResponse, until};
+use serde_json::json;
+
+/// The password that it printed for an account.
+fn password(log: &str, account: &str) -> Option<String> {
+    let mut words = log.lines().map(str::split_whitespace);
+    words.find_map(|mut words| (words.next() == Some(account)).then(|| words.next().map(str::to_owned))?)
+}
+
+async fn login(demo: &Demo, name: &str, password: &str) -> HttpResponse {
+    let body = json!({ "username": name, "password": password });
+    HttpRequest::post(&demo.url("/login")).header("origin", &demo.url("")).json(&body).send().await
+}
+
+fn stop(mut demo: Demo) -> String {
+    demo.interrupt();
+    let status = until("the demo to stop", Duration::from_secs(20), || demo.exited());
+    assert_eq!(status.code(), Some(0), "{}", demo.log());
+    demo.log()
+}
+
+#[tokio::test]
+async fn it_starts_serves_both_sites_and_stops_and_keeps_what_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("kept");
+    let demo = Demo::start(&data);
+    let log = demo.log();
+    for said in [demo.url("/"), demo.attackers_url("/"), data.display().to_string()] {
+        assert!(log.contains(&said), "{said} is missing:\n{log}");
+    }
+    let alice = password(&log, "alice").expect("a password is printed");
+    for name in ["alice", "bob", "mallory", "admin"] {
+        assert_eq!(password(&log, name).map(|password| password.len()), Some(20), "{name}:\n{log}");
+    }
+
+    let page = HttpRequest::get(&demo.url("/")).send().await;
+    assert_eq!((page.status, page.text().matches("<article class=\"card\"").count()), (200, 16));
+    let attacker = HttpRequest::get(&demo.attackers_url("/foreign-form")).send().await;
+    assert!(attacker.text().contains(&format!("data-target=\"{}\"", demo.url(""))), "{}", attacker.text());
+    assert_eq!(HttpRequest::get(&demo.url("/docs")).send().await.status, 200);
+    assert_eq!(HttpRequest::get(&demo.url("/profile")).send().await.denial(), "auth.required");
+    let foreign = HttpRequest::post(&demo.url("/transfer")).header("origin", &demo.attackers_url(""));
+    assert_eq!(foreign.send().await.denial(), "csrf.origin");
+    assert_eq!(login(&demo, "alice", &alice).await.status, 200);
+    let log = stop(demo);
+    assert!(log.ends_with("stopped\n"), "{log}");
+    // The refusals are in the log, and the passwords are nowhere else than where they were told.
+    assert!(log.contains("csrf.origin"), "{log}");
+    assert_eq!(log.matches(&*alice).count(), 1, "{log}");
+
+    let demo = Demo::start(&data);
+    assert_eq!(password(&demo.log(), "alice"), None, "{}", demo.log());
+    assert_eq!(login(&demo, "alice", &alice).await.status, 200);
+    stop(demo);
+    assert!(
+        !fs::read_dir(&data).unwrap().flatten().any(|file| file.path().to_string_lossy().ends_with("-wal"))
+    );
+}
+
+fn demo(arguments: &[&str]) -> Output {
+    Command::new(Gateway::binary()).arg("demo").args(arguments).env("NO_COLOR", "1").output().unwrap()
+}
+
+#[test]
+fn what_cannot_be_is_said_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().port().to_string();
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let in_file = file.join("data");
+    let in_file = in_file.to_str().unwrap();
+    let data = folder.path().join("data");
+    let data = data.to_str().unwrap();
+    for (arguments, code, said) in [
+        (
+            &["--port", &*taken, "--attacker-port", "0", "--data", data][..],
+            1,
+            &["cannot listen on 127.0.0.1:", "take others: bartizan demo --port 9000"][..],
+        ),
+        (
+            &["--port", "9", "--attacker-port", "9", "--data", data],
+            1,
+            &["needs a port of its own", "--attacker-port 8081"],
+        ),
+        (
+            &["--port", "0", "--attacker-port", "0", "--data", in_file],
+            1,
+            &["the data folder", "cannot be used", "--data DIR"],
+        ),
+        (&["--database", "mysql://app@host/app"], 2, &["postgres://user@host/database"]),
+        (&["--store", "here"], 2, &["--store"]),
+        (&["--port", "80808"], 2, &["80808"]),
+    ] {
+        let output = demo(arguments);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {error}");
+        for said in said {
+            assert!(error.contains(said), "{arguments:?} lacks {said}: {error}");
+        }
+        assert!(!error.contains("panicked"), "{error}");
+    }
+    assert!(!Path::new(data).exists(), "nothing is made where it cannot listen");
+}
