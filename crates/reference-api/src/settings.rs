@@ -75,7 +75,7 @@ impl Settings {
             store: None,
             ping: first_of(&["/usr/bin/ping", "/bin/ping", "/sbin/ping"]),
             ping_timeout: Duration::from_secs(5),
-            request_timeout: Duration::from_secs(60),
+            request_timeout: Duration::from_mins(1),
             environment: BTreeMap::new(),
         }
     }
