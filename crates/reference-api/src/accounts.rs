@@ -105,7 +105,14 @@ pub(crate) async fn verify(
             }
             error => Problem::internal(&error),
         })?;
-    Ok(account.filter(|_| is_right))
+    let Some(account) = account.filter(|_| is_right) else { return Ok(None) };
+    // The one moment at which an older hash can be made as dear as new ones are.
+    if hash.is_some_and(|hash| passwords.needs_rehash(&hash))
+        && let Ok(hash) = passwords.hash(&credentials.password).await
+    {
+        database.change_password_hash(account.id, &account.password, hash.as_str()).await?;
+    }
+    Ok(Some(account))
 }
 
 /// Whoever asks, by the number of their account.

@@ -55,6 +55,7 @@ struct Inner {
     openapi: String,
     ping: PathBuf,
     ping_timeout: Duration,
+    request_timeout: Duration,
     _refreshing: Refreshing,
     _pruning: Pruning,
 }
@@ -160,6 +161,7 @@ impl ReferenceApi {
             openapi,
             ping: settings.ping.clone(),
             ping_timeout: settings.ping_timeout,
+            request_timeout: settings.request_timeout,
             _refreshing: refreshing,
             _pruning: Pruning::of(Arc::clone(&store)),
             store,
@@ -171,7 +173,7 @@ impl ReferenceApi {
 
     /// The routes, with nothing around them.
     pub fn router(&self) -> Router {
-        routes::router().with_state(self.clone())
+        routes::router(self).with_state(self.clone())
     }
 
     /// The routes behind the policy.
@@ -274,6 +276,11 @@ impl ReferenceApi {
     /// How long `ping` may run.
     pub(crate) fn ping_timeout(&self) -> Duration {
         self.0.ping_timeout
+    }
+
+    /// How long a request may take in all.
+    pub(crate) fn request_timeout(&self) -> Duration {
+        self.0.request_timeout
     }
 
     /// What people have uploaded.

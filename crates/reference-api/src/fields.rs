@@ -300,11 +300,11 @@ mod tests {
         assert_eq!(form("name=tea&count=3&gift=true"), order('s'));
         assert_eq!(form("name=te%61&count=3&gift=true&size=large&note="), order('l'));
         let scopes = Some(vec!["a".into(), "b".into()]);
-        let scoped = Order { scopes, note: Some("two\nlines".into()), ..order('s') };
-        assert_eq!(form("name=tea&count=3&gift=true&scopes=a+b&note=two%0Alines"), scoped);
+        let with_note = Order { scopes, note: Some("two\nlines".into()), ..order('s') };
+        assert_eq!(form("name=tea&count=3&gift=true&scopes=a+b&note=two%0Alines"), with_note);
         let written =
             json!({ "name": "tea", "count": 3, "gift": true, "scopes": ["a", "b"], "note": "two\nlines" });
-        assert_eq!(json(written), scoped);
+        assert_eq!(json(written), with_note);
     }
 
     #[tokio::test]

@@ -38,6 +38,8 @@ pub struct Settings {
     pub ping: PathBuf,
     /// How long `ping` may run.
     pub ping_timeout: Duration,
+    /// How long a request may take in all; a body that comes slowly is cut off then.
+    pub request_timeout: Duration,
     /// The variables that the policy's `${env:…}`, its `env://…` and its overrides (`BARTIZAN__…`) are read from.
     pub environment: BTreeMap<String, String>,
 }
@@ -73,6 +75,7 @@ impl Settings {
             store: None,
             ping: first_of(&["/usr/bin/ping", "/bin/ping", "/sbin/ping"]),
             ping_timeout: Duration::from_secs(5),
+            request_timeout: Duration::from_mins(1),
             environment: BTreeMap::new(),
         }
     }

@@ -70,6 +70,24 @@ impl Database {
         Ok(made == 1)
     }
 
+    /// Puts another hash of the same password in the place of `old`; unless the password was changed meanwhile.
+    pub(crate) async fn change_password_hash(
+        &self,
+        id: i64,
+        old: &str,
+        new: &str,
+    ) -> Result<(), DatabaseError> {
+        const CHANGE: &str = "UPDATE account SET password = $3 WHERE id = $1 AND password = $2";
+        on!(self, pool => sqlx::query(CHANGE)
+            .bind(id)
+            .bind(old.to_owned())
+            .bind(new.to_owned())
+            .execute(pool)
+            .await
+            .map(drop)?);
+        Ok(())
+    }
+
     /// Whether there is any account.
     pub(crate) async fn has_accounts(&self) -> Result<bool, DatabaseError> {
         let row: Option<(i64,)> =

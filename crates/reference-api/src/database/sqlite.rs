@@ -44,10 +44,31 @@ pub(super) async fn open(path: &Path) -> Result<SqlitePool, DatabaseError> {
     Ok(pool)
 }
 
+/// Makes the file, for its owner alone: SQLite's own would be everybody's to read.
 fn make(path: &Path) -> std::io::Result<()> {
     let mut options = File::options();
     options.write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_commit_is_on_the_disk_and_rules_hold() {
+        let folder = tempfile::tempdir().unwrap();
+        let pool = open(&folder.path().join("app.db")).await.unwrap();
+        // FULL is 2.
+        let (synchronous,): (i64,) = sqlx::query_as("PRAGMA synchronous").fetch_one(&pool).await.unwrap();
+        let (journal,): (String,) = sqlx::query_as("PRAGMA journal_mode").fetch_one(&pool).await.unwrap();
+        let (foreign_keys,): (i64,) = sqlx::query_as("PRAGMA foreign_keys").fetch_one(&pool).await.unwrap();
+        assert_eq!((synchronous, &*journal, foreign_keys), (2, "wal", 1));
+        let orphan = sqlx::query("INSERT INTO comment (author, body, written) VALUES (4711, 'x', 0)");
+        assert!(orphan.execute(&pool).await.is_err());
+        // A second opening finds the tables.
+        open(&folder.path().join("app.db")).await.unwrap();
+    }
 }

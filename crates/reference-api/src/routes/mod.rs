@@ -14,13 +14,17 @@ pub(crate) mod users;
 
 use axum::{
     Router,
+    extract::{Request, State},
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse as _, Response},
     routing::{delete, get, post},
 };
+use http::StatusCode;
 
 use crate::{ReferenceApi, docs_page, openapi, problem::Problem};
 
 /// All rows. What they need of a caller stands in the policy.
-pub(crate) fn router() -> Router<ReferenceApi> {
+pub(crate) fn router(api: &ReferenceApi) -> Router<ReferenceApi> {
     Router::new()
         .route("/login", post(login::login))
         .route("/logout", post(login::logout))
@@ -47,6 +51,16 @@ pub(crate) fn router() -> Router<ReferenceApi> {
         .route("/docs/swagger-ui.css", get(docs_page::style))
         .fallback(async || Problem::not_found("There is nothing here."))
         .method_not_allowed_fallback(async || {
-            Problem::new(http::StatusCode::METHOD_NOT_ALLOWED, "method", "This is not done here.")
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "This is not done here.")
         })
+        .layer(from_fn_with_state(api.clone(), in_time))
+}
+
+/// Ends what takes too long: a transaction is undone, a file that was not whole is none.
+async fn in_time(State(api): State<ReferenceApi>, request: Request, next: Next) -> Response {
+    let done = tokio::time::timeout(api.request_timeout(), next.run(request)).await;
+    done.unwrap_or_else(|_| {
+        let title = "The request took too long.";
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "request.slow", title).into_response()
+    })
 }

@@ -120,6 +120,13 @@ async fn a_rotation_replaces_one_key_and_prolongs_none(place: &Place) {
     assert_eq!(alice.post("/api-keys/rotate", &json!({ "grace_seconds": 0 })).await.status, 201);
     assert_eq!(with_key(&program, &second_key, "/users/1").await, (401, "api-key.expired".to_owned()));
 
+    // A grace of one's own is no longer than the policy's seven days, also for a key without an end.
+    let bob = instance.signed_in("bob").await;
+    create(&bob, &json!({ "name": "endless" })).await;
+    let rotated = bob.post("/api-keys/rotate", &json!({ "grace_seconds": 31_536_000 })).await.json();
+    let grace = rotated["old_expires"].as_u64().unwrap() - rotated["created"].as_u64().unwrap();
+    assert_eq!(grace, 7 * 86_400_000);
+
     create(&alice, &json!({ "name": "two" })).await;
     let several = alice.post("/api-keys/rotate", &json!({})).await;
     assert_eq!(

@@ -2,12 +2,8 @@
 
 use http::Method;
 use serde_json::json;
-use sqlx::{
-    ConnectOptions as _, Connection as _, Row as _, postgres::PgConnectOptions, sqlite::SqliteConnectOptions,
-};
 
 use reference_api::DatabaseSettings;
-use secrecy::ExposeSecret as _;
 
 use crate::{client::Client, instance::Instance, money::token, place::Place};
 
@@ -116,29 +112,16 @@ async fn dump(instance: &Instance) -> String {
         "SELECT id || ' ' || author || ' ' || body || ' ' || written FROM comment ORDER BY id",
         "SELECT id || ' ' || sender || ' ' || recipient || ' ' || amount FROM transfer ORDER BY id",
     ];
+    const SQLITE: &str = "SELECT name || ' ' || sql FROM sqlite_schema ORDER BY name";
+    const POSTGRES: &str = "SELECT table_name || ' ' || column_name || ' ' || data_type FROM information_schema.columns \
+                            WHERE table_schema = 'public' ORDER BY 1";
+    let schema = match &instance.database {
+        DatabaseSettings::Sqlite => SQLITE,
+        DatabaseSettings::Postgres(_) => POSTGRES,
+    };
     let mut lines = Vec::new();
-    match &instance.database {
-        DatabaseSettings::Sqlite => {
-            let path = instance.folder.path().join("data/app.db");
-            let mut connection = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
-            for sql in ROWS.into_iter().chain(["SELECT name || ' ' || sql FROM sqlite_schema ORDER BY name"])
-            {
-                let rows = sqlx::query(sql).fetch_all(&mut connection).await.unwrap();
-                lines.extend(rows.iter().filter_map(|row| row.get::<Option<String>, _>(0)));
-            }
-            connection.close().await.unwrap();
-        }
-        DatabaseSettings::Postgres(url) => {
-            let options: PgConnectOptions = url.expose_secret().parse().unwrap();
-            let mut connection = options.connect().await.unwrap();
-            let tables = "SELECT table_name || ' ' || column_name || ' ' || data_type FROM information_schema.columns \
-                          WHERE table_schema = 'public' ORDER BY 1";
-            for sql in ROWS.into_iter().chain([tables]) {
-                let rows = sqlx::query(sql).fetch_all(&mut connection).await.unwrap();
-                lines.extend(rows.iter().map(|row| row.get::<String, _>(0)));
-            }
-            connection.close().await.unwrap();
-        }
+    for sql in ROWS.into_iter().chain([schema]) {
+        lines.extend(instance.texts(sql).await);
     }
     lines.join("\n")
 }

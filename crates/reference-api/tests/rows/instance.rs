@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use reference_api::{DatabaseSettings, Opened, ReferenceApi, Settings};
 use secrecy::ExposeSecret as _;
+use sqlx::{ConnectOptions as _, Connection as _, postgres::PgConnectOptions, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, task::AbortHandle};
 
@@ -47,6 +48,38 @@ impl Instance {
     /// Whether it found the accounts that another had made.
     pub(crate) fn has_no_passwords(&self) -> bool {
         self.passwords.is_empty()
+    }
+
+    /// Changes its database behind its back.
+    pub(crate) async fn execute(&self, sql: &str) {
+        self.texts(sql).await;
+    }
+
+    /// The one text that a query finds in its database.
+    pub(crate) async fn text(&self, sql: &str) -> String {
+        self.texts(sql).await.pop().unwrap()
+    }
+
+    /// What a query finds in its database, of the first column.
+    pub(crate) async fn texts(&self, sql: &str) -> Vec<String> {
+        let sql = || sqlx::AssertSqlSafe(sql.to_owned());
+        let rows: Vec<(Option<String>,)> = match &self.database {
+            DatabaseSettings::Sqlite => {
+                let path = self.folder.path().join("data/app.db");
+                let mut connection = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
+                let rows = sqlx::query_as(sql()).fetch_all(&mut connection).await.unwrap();
+                connection.close().await.unwrap();
+                rows
+            }
+            DatabaseSettings::Postgres(url) => {
+                let options: PgConnectOptions = url.expose_secret().parse().unwrap();
+                let mut connection = options.connect().await.unwrap();
+                let rows = sqlx::query_as(sql()).fetch_all(&mut connection).await.unwrap();
+                connection.close().await.unwrap();
+                rows
+            }
+        };
+        rows.into_iter().filter_map(|(text,)| text).collect()
     }
 
     /// A client that nobody knows.

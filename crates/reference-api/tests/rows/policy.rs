@@ -1,5 +1,7 @@
 //! A4 to A7, B1 and B2: what the policy says of every row.
 
+use std::time::Duration;
+
 use bartizan_peers::{HttpRequest, raw};
 use http::Method;
 use serde_json::json;
@@ -144,4 +146,21 @@ async fn what_is_kept_is_its_owners_alone() {
     for file in ["app.db", "app.db-wal", "state.db", "state.db.key"] {
         assert_eq!(mode(&data.join(file)), 0o600, "{file}");
     }
+}
+
+#[tokio::test]
+async fn a_request_that_comes_slowly_is_cut_off() {
+    let instance = Place::Folder.with(|settings| settings.request_timeout = Duration::from_millis(300)).await;
+    let alice = instance.signed_in("alice").await;
+    let port = instance.origin.rsplit_once(':').unwrap().1.parse().unwrap();
+    let cookie = alice.cookie("__Host-session").unwrap();
+    let head = format!(
+        "PUT /files/a.bin HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nOrigin: {}\r\nCookie: __Host-session={cookie}\r\n\
+         Content-Length: 10\r\nConnection: close\r\n\r\nfive.",
+        instance.origin
+    );
+    let answer =
+        tokio::task::spawn_blocking(move || raw::exchange(port, head.as_bytes())).await.unwrap().unwrap();
+    assert_eq!(raw::status(&answer), Some(408), "{}", String::from_utf8_lossy(&answer));
+    assert_eq!(alice.get("/files").await.json()["files"], json!([]));
 }

@@ -1,11 +1,13 @@
 //! A1 to A3: a password becomes a session, which opens what is one's own, and nothing else.
 
+use bartizan_sinks::password::{Cost, Passwords};
 use http::Method;
 use serde_json::json;
 
 use crate::place::Place;
 
 crate::rows![
+    an_older_hash_becomes_as_dear_as_new_ones,
     a_password_becomes_a_session_and_a_logout_ends_it,
     a_form_signs_in_as_json_does_and_a_planted_session_is_worth_nothing_after_it,
     a_login_that_is_not_right_says_what_is_wrong_with_it_and_no_more,
@@ -175,4 +177,21 @@ async fn what_this_is_everybody_may_know(place: &Place) {
     let alice = instance.signed_in("alice").await;
     assert_eq!(alice.get("/nowhere").await.denial(), "not-found");
     assert_eq!(alice.delete("/profile").await.denial(), "method");
+}
+
+async fn an_older_hash_becomes_as_dear_as_new_ones(place: &Place) {
+    let instance = place.start().await;
+    let cost = Cost::new(7_168, 5, 1).unwrap();
+    let older = Passwords::new(1).cost(cost).hash(&instance.password("alice").into()).await.unwrap();
+    instance
+        .execute(&["UPDATE account SET password = '", older.as_str(), "' WHERE name = 'alice'"].concat())
+        .await;
+    let kept = async || instance.text("SELECT password FROM account WHERE name = 'alice'").await;
+    assert!(kept().await.starts_with("$argon2id$v=19$m=7168,"));
+    let wrong = json!({ "username": "alice", "password": "guess" });
+    assert_eq!(instance.client().post("/login", &wrong).await.status, 401);
+    assert!(kept().await.starts_with("$argon2id$v=19$m=7168,"));
+    instance.signed_in("alice").await;
+    assert!(kept().await.starts_with("$argon2id$v=19$m=19456,"));
+    instance.signed_in("alice").await;
 }
