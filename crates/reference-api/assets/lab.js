@@ -247,10 +247,10 @@ const attacks = {
   },
 
   async framing(run) {
-    await run.victim();
-    const told = await run.attackersPage("framing");
+    const { told, note } = await run.againstVictim("framing", "/lab/careless/bank");
     return {
       stopped: !told.succeeded,
+      note,
       rules: byHeader("/lab/careless/bank", "x-frame-options", "content-security-policy/frame-ancestors"),
     };
   },

@@ -7,9 +7,9 @@ use clap::Args;
 
 /// Run the reference API and a site that attacks it, with a page that shows each attack being stopped
 ///
-/// Nothing else is needed: no service, no policy, no network. The reference API listens on http://localhost:8080, and its
-/// first page is the attack lab: a card for each attack, a button that makes it, what was sent and what came back, and the
-/// rule that stopped it. The attacker's site listens on http://127.0.0.1:8081, which is another site to a browser.
+/// Nothing else is needed: no service, no policy, no network. The reference API is at localhost:8080, and its first page is
+/// the attack lab: a card for each attack, a button that makes it, what was sent and what came back, and the rule that
+/// stopped it. The attacker's site is at 127.0.0.1:8081, which is another site to a browser.
 ///
 /// Everything is kept in one folder. The first start makes four accounts there and prints their passwords, this once.
 ///

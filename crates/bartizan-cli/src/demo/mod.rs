@@ -16,7 +16,11 @@ use reference_api::{
     lab::{Addresses, Lab, LabError},
 };
 use thiserror::Error;
-use tokio::{runtime, sync::Notify, time::sleep};
+use tokio::{
+    runtime::{self, Runtime},
+    sync::Notify,
+    time::{Instant, sleep},
+};
 
 use crate::{
     Outcome,
@@ -33,6 +37,9 @@ const STORE_PASSWORD: &str = "BARTIZAN_DEMO_STORE_PASSWORD";
 
 /// How long requests may go on after Ctrl-C.
 const DRAIN: Duration = Duration::from_secs(5);
+
+/// How long what is kept may take to be closed.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// Why the demo cannot run.
 #[derive(Debug, Error)]
@@ -79,15 +86,25 @@ pub(crate) fn run(arguments: &DemoArguments) -> Result<Outcome, Failure> {
     // The ports first: what is said of them is said at once, and nothing was made yet.
     let listeners = Listeners::bind(arguments)?;
     let flush = log::install(LogFormat::Auto, None, false)?;
-    let served = runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(DemoError::Runtime)
-        .and_then(|runtime| runtime.block_on(serve(arguments, listeners)));
+    let runtime = runtime::Builder::new_multi_thread().enable_all().build().map_err(DemoError::Runtime)?;
+    let served = runtime.block_on(serve(arguments, listeners));
+    finish(runtime);
     flush.wait();
     served?;
     terminal::print_error("stopped\n");
     Ok(Outcome::Fine)
+}
+
+/// Lets the stores write down what they have not: they end in tasks of their own, once nobody holds them any more.
+fn finish(runtime: Runtime) {
+    let metrics = runtime.metrics();
+    runtime.block_on(async {
+        let deadline = Instant::now() + CLOSING;
+        while metrics.num_alive_tasks() > 0 && Instant::now() < deadline {
+            sleep(Duration::from_millis(2)).await;
+        }
+    });
+    runtime.shutdown_background();
 }
 
 async fn serve(arguments: &DemoArguments, listeners: Listeners) -> Result<(), DemoError> {

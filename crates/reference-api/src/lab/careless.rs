@@ -119,7 +119,10 @@ async fn account(State(bank): State<Bank>, headers: HeaderMap) -> Response {
     response
 }
 
-async fn bank(State(bank): State<Bank>) -> Html<String> {
+async fn bank(State(bank): State<Bank>, headers: HeaderMap) -> Response {
+    if !signed_in(&headers) {
+        return not_signed_in();
+    }
     let balance = bank.ledger().balance;
     // The empty frame is how a page that may not look inside can tell whether it is shown: it counts the frames in it.
     page(&format!(
@@ -127,6 +130,7 @@ async fn bank(State(bank): State<Bank>) -> Html<String> {
          <form action=\"/lab/careless/transfer\" method=\"post\"><button>Send 25 to mallory</button></form>\
          <iframe title=\"Today’s rates\" hidden></iframe>"
     ))
+    .into_response()
 }
 
 async fn transfer(State(bank): State<Bank>, headers: HeaderMap) -> Response {

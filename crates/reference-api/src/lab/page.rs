@@ -36,6 +36,7 @@ struct Page<'p> {
 }
 
 impl Page<'_> {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "a template gives references")]
     fn is_off(&self, switch: &Switch) -> bool {
         self.off.contains(*switch)
     }

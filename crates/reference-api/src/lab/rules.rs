@@ -1,6 +1,7 @@
 //! The documentation of the refusals that the lab shows, as pages: `docs/denials/`, compiled in.
 //!
-//! Those texts keep to a small part of Markdown: headings, paragraphs, fenced code, and within a paragraph code and links.
+//! Those texts keep to a small part of Markdown: headings, paragraphs, fenced code, and within a paragraph code,
+//! emphasis and links.
 
 use std::iter;
 
@@ -48,6 +49,7 @@ enum Block<'t> {
 enum Span<'t> {
     Text(&'t str),
     Code(&'t str),
+    Emphasis(&'t str),
     /// Another rule.
     Rule(&'t str),
 }
@@ -86,9 +88,9 @@ fn blocks(mut text: &str) -> Vec<Block<'_>> {
 
 fn spans(mut text: &str) -> Vec<Span<'_>> {
     let mut spans = Vec::new();
-    while let Some(at) = text.find(['`', '[']) {
+    while let Some(at) = text.find(['`', '*', '[']) {
         let (before, rest) = text.split_at(at);
-        let found = code(rest).or_else(|| link(rest));
+        let found = code(rest).or_else(|| emphasis(rest)).or_else(|| link(rest));
         let Some((span, rest)) = found else { break };
         if !before.is_empty() {
             spans.push(Span::Text(before));
@@ -106,6 +108,12 @@ fn spans(mut text: &str) -> Vec<Span<'_>> {
 fn code(text: &str) -> Option<(Span<'_>, &str)> {
     let (code, rest) = text.strip_prefix('`')?.split_once('`')?;
     Some((Span::Code(code), rest))
+}
+
+/// `*text*`
+fn emphasis(text: &str) -> Option<(Span<'_>, &str)> {
+    let (emphasis, rest) = text.strip_prefix('*')?.split_once('*')?;
+    Some((Span::Emphasis(emphasis), rest))
 }
 
 /// `[text](address)`
@@ -128,12 +136,13 @@ mod tests {
 
     #[test]
     fn a_text_is_read() {
-        let text = "# a.b\n\nOne `two`, [`csrf.origin`](csrf.origin.md)\nand [three](../policy.md).\n\n## Four\n\n```toml\nx = [1]\n\ny = 2\n```\n";
+        let text = "# a.b\n\n*One* `two`, [`csrf.origin`](csrf.origin.md)\nand [three](../policy.md).\n\n## Four\n\n```toml\nx = [1]\n\ny = 2\n```\n";
         let page = RulePage::of(text);
         assert_eq!(page.title, "a.b");
         let expected = [
             Block::Paragraph(vec![
-                Span::Text("One "),
+                Span::Emphasis("One"),
+                Span::Text(" "),
                 Span::Code("two"),
                 Span::Text(", "),
                 Span::Rule("csrf.origin"),

@@ -75,7 +75,7 @@ impl Drop for Instance {
 
 /// How an attack went, as the page says.
 #[derive(Debug)]
-pub(crate) struct Outcome {
+pub(crate) struct Seen {
     /// `stopped`, `succeeded`, `failed`.
     pub(crate) outcome: String,
     /// What is said of it.
@@ -85,13 +85,13 @@ pub(crate) struct Outcome {
 }
 
 /// Presses a card's button and waits for its verdict.
-pub(crate) async fn press(browser: &Browser, card: &str) -> Outcome {
+pub(crate) async fn press(browser: &Browser, card: &str) -> Seen {
     browser.run(&format!("document.querySelector('#{card} .run').click()")).await;
     verdict(browser, card).await
 }
 
 /// Waits for a card's verdict.
-pub(crate) async fn verdict(browser: &Browser, card: &str) -> Outcome {
+pub(crate) async fn verdict(browser: &Browser, card: &str) -> Seen {
     let found = browser
         .until(&format!(
             "const card = document.getElementById('{card}');
@@ -106,7 +106,7 @@ pub(crate) async fn verdict(browser: &Browser, card: &str) -> Outcome {
         .await;
     let text = |key: &str| found[key].as_str().unwrap_or_default().to_owned();
     let exchanges = found["exchanges"].as_array().map(Vec::as_slice).unwrap_or_default();
-    Outcome {
+    Seen {
         outcome: text("outcome"),
         text: text("text"),
         exchanges: exchanges.iter().filter_map(Value::as_str).map(str::to_owned).collect(),

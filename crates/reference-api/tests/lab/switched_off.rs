@@ -1,6 +1,7 @@
 //! With its control switched off each attack of the browser succeeds; with it on again it does not.
 
 use bartizan_peers::Chromium;
+use fantoccini::Locator;
 
 use crate::instance::{Instance, press, switch};
 
@@ -45,6 +46,27 @@ async fn each_attack_succeeds_without_its_control_and_is_stopped_with_it_again()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_claims_the_prize_of_a_page_that_frames_the_bank_sends_money() {
+    let Some(chromium) = Chromium::start() else { return };
+    let lab = Instance::start().await;
+    let browser = chromium.browser().await;
+    browser.visit(&lab.url("/")).await;
+    switch(&browser, "framing", false).await;
+    let outcome = press(&browser, "framing").await;
+    assert_eq!(outcome.outcome, "succeeded", "{outcome:#?}");
+    let to_frame =
+        "document.querySelector('#framing iframe').scrollIntoView({ behavior: 'instant', block: 'center' })";
+    browser.run(to_frame).await;
+    for frame in ["#framing iframe", ".decoy iframe"] {
+        browser.find(Locator::Css(frame)).await.unwrap().enter_frame().await.unwrap();
+    }
+    browser.find(Locator::Css("button")).await.unwrap().click().await.unwrap();
+    browser.until("return document.body.innerText.includes('You have 75 left.')").await;
+    assert_eq!(lab.lab.holdings().balance, 75);
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_banner_says_what_is_off_and_one_button_puts_all_back() {
     let Some(chromium) = Chromium::start() else { return };
     let lab = Instance::start().await;
@@ -59,7 +81,10 @@ async fn a_banner_says_what_is_off_and_one_button_puts_all_back() {
     let other = "return document.querySelector('#reflected-xss .switch').getAttribute('aria-checked')";
     assert_eq!(browser.run(other).await, "false");
     let said = browser.run(banner).await;
-    assert!(said.as_str().unwrap().starts_with("CSRF, Content-Security-Policy switched off"), "{said}");
+    assert!(
+        said.as_str().unwrap().starts_with("Off, on this demo only: CSRF, Content-Security-Policy."),
+        "{said}"
+    );
     // Another visitor, and this one after a reload, is told the same by the server.
     browser.visit(&lab.url("/")).await;
     assert_eq!(browser.run(banner).await, said);
