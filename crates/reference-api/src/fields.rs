@@ -175,6 +175,12 @@ impl Fields {
         }
     }
 
+    /// The same where it may be left out.
+    #[expect(clippy::option_option, reason = "whether it is right, and whether it is there")]
+    pub(crate) fn optional_flag(&mut self, name: &'static str) -> Option<Option<bool>> {
+        if self.is_left_out(name) { Some(None) } else { self.flag(name).map(Some) }
+    }
+
     /// One of these words.
     pub(crate) fn choice<T: Copy>(&mut self, name: &'static str, choices: &[(&str, T)]) -> Option<T> {
         let value = self.values.remove(name);
@@ -190,6 +196,16 @@ impl Fields {
         self.refuse(name, format!("has to be one of: {}", words.join(", ")))
     }
 
+    /// The same where it may be left out.
+    #[expect(clippy::option_option, reason = "whether it is right, and whether it is there")]
+    pub(crate) fn optional_choice<T: Copy>(
+        &mut self,
+        name: &'static str,
+        choices: &[(&str, T)],
+    ) -> Option<Option<T>> {
+        if self.is_left_out(name) { Some(None) } else { self.choice(name, choices).map(Some) }
+    }
+
     /// The same with a choice for whoever says nothing.
     pub(crate) fn choice_or<T: Copy>(
         &mut self,
@@ -197,7 +213,7 @@ impl Fields {
         choices: &[(&str, T)],
         usual: T,
     ) -> Option<T> {
-        if self.is_left_out(name) { Some(usual) } else { self.choice(name, choices) }
+        self.optional_choice(name, choices).map(|choice| choice.unwrap_or(usual))
     }
 
     /// Scopes: a list, or words with spaces between them (RFC 6749 §3.3). `None` within, where it is left out.

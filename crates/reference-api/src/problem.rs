@@ -124,13 +124,15 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Why a handler came to nothing: our own problem, or what the layer says of sessions.
+/// Why a handler came to nothing: our own problem, or what the layer says.
 #[derive(Debug)]
 pub(crate) enum Refused {
     /// Ours.
     Problem(Problem),
     /// The layer's, which makes its own document of it.
     Session(SessionError),
+    /// The layer's, as it is.
+    Response(Response),
 }
 
 impl From<Problem> for Refused {
@@ -150,6 +152,7 @@ impl IntoResponse for Refused {
         match self {
             Self::Problem(problem) => problem.into_response(),
             Self::Session(error) => error.into_response(),
+            Self::Response(response) => response,
         }
     }
 }

@@ -17,7 +17,7 @@ use thiserror::Error;
 
 pub(crate) use accounts::{Account, NewAccount, Profile};
 pub(crate) use comments::Comment;
-pub(crate) use preferences::{Preferences, Theme};
+pub(crate) use preferences::{Preferences, PreferencesChange, Theme};
 pub(crate) use transfers::{Moved, NotMoved};
 
 use crate::{problem::Problem, settings::DatabaseSettings};

@@ -141,7 +141,20 @@ async fn preferences_are_ones_own(place: &Place) {
     assert_eq!((response.status, response.json()), (200, preferences.clone()));
     assert_eq!(alice.get("/prefs/1").await.json(), preferences);
 
-    // Somebody else's, and nobody's, are the same to whoever asks.
+    // What is not named stays.
+    let changed = alice.post("/prefs/1", &json!({ "newsletter": false })).await;
+    let expected = json!({ "theme": "dark", "language": "pt-BR", "newsletter": false });
+    assert_eq!((changed.status, changed.json()), (200, expected.clone()));
+    assert_eq!(alice.post("/prefs/1", &json!({})).await.json(), expected);
+    assert_eq!(alice.post("/prefs/1", &preferences).await.json(), preferences);
+
+    // Somebody else's, and nobody's, are the same to whoever asks, whatever they send.
+    for user in [2, 4711] {
+        assert_eq!(
+            alice.post(&format!("/prefs/{user}"), &json!({ "theme": "pink" })).await.denial(),
+            "forbidden"
+        );
+    }
     for user in [2, 4711] {
         for response in [
             alice.post(&format!("/prefs/{user}"), &preferences).await,
