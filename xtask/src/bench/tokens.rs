@@ -151,11 +151,11 @@ fn rotating(delays: &[Delays]) -> Result<Vec<Figure>, Failure> {
     let mut figures = Vec::new();
     for Delays { store, rotated, brought } in delays {
         for (seconds, what) in [
-            (rotated, "rotation begins until another node verifies"),
-            (brought, "import begins until another node verifies"),
+            (rotated, "a rotation begins until another node verifies"),
+            (brought, "an import begins until another node verifies"),
         ] {
             let mut milliseconds: Vec<f64> = seconds.iter().map(|seconds| seconds * 1000.0).collect();
-            let what = format!("{store}: ms from when a {what}, median of {} rounds", milliseconds.len());
+            let what = format!("{store}: ms from when {what}, median of {} rounds", milliseconds.len());
             figures.push(Figure::reference(what, middle(&mut milliseconds)?, 1));
         }
     }
