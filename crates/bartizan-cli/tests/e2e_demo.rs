@@ -67,6 +67,36 @@ async fn it_starts_serves_both_sites_and_stops_and_keeps_what_it_has() {
     );
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn it_opens_the_lab_in_a_browser_where_there_is_one() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let (programs, opened) = (folder.path().join("bin"), folder.path().join("opened"));
+    fs::create_dir(&programs).unwrap();
+    let start = || {
+        Demo::start_with(&folder.path().join("data"), |command| {
+            command.arg("--open").env("PATH", &programs);
+        })
+    };
+    let demo = start();
+    let log = stop(demo);
+    assert!(log.contains("no browser could be opened"), "{log}");
+
+    let browser = programs.join("xdg-open");
+    fs::write(
+        &browser,
+        format!("#!/bin/sh\necho \"$@\" > {0}.part\n/bin/mv {0}.part {0}\n", opened.display()),
+    )
+    .unwrap();
+    fs::set_permissions(&browser, fs::Permissions::from_mode(0o755)).unwrap();
+    let demo = start();
+    let url = until("the browser to be opened", Duration::from_secs(20), || fs::read_to_string(&opened).ok());
+    assert_eq!(url.trim(), demo.url(""));
+    stop(demo);
+}
+
 fn demo(arguments: &[&str]) -> Output {
     Command::new(Gateway::binary()).arg("demo").args(arguments).env("NO_COLOR", "1").output().unwrap()
 }

@@ -20,14 +20,19 @@ pub struct Demo {
 impl Demo {
     /// Starts it on free ports, with its data in the folder `data`, and waits until it accepts connections.
     pub fn start(data: &Path) -> Self {
+        Self::start_with(data, |_| ())
+    }
+
+    /// The same, with more arguments, or another environment.
+    pub fn start_with(data: &Path, change: impl FnOnce(&mut Command)) -> Self {
         let (port, attacker_port) = (free_port(), free_port());
-        let mut peer = Peer::spawn(
-            "demo",
-            Command::new(Gateway::binary())
-                .args(["demo", "--port", &port.to_string(), "--attacker-port", &attacker_port.to_string()])
-                .arg("--data")
-                .arg(data),
-        );
+        let mut command = Command::new(Gateway::binary());
+        command
+            .args(["demo", "--port", &port.to_string(), "--attacker-port", &attacker_port.to_string()])
+            .arg("--data")
+            .arg(data);
+        change(&mut command);
+        let mut peer = Peer::spawn("demo", &mut command);
         // It listens before it is ready; what it says at start it says once it serves.
         until("the demo to serve", Duration::from_mins(1), || {
             if let Some(status) = peer.exited() {
