@@ -15,7 +15,11 @@ use bartizan::{
         CaFault, FetchDocument, HttpsFetch, IssuerFault, KeyRing, KeyRingError, Refreshing, WithTokenKeys,
     },
 };
-use bartizan_core::{Clock as _, Deployment, keys::Keys, policy::Policy};
+use bartizan_core::{
+    Clock as _, Deployment,
+    keys::Keys,
+    policy::{Policy, StoreKind},
+};
 use bartizan_sinks::password::Passwords;
 use bartizan_store::StoreError;
 use secrecy::SecretString;
@@ -306,31 +310,25 @@ fn make_folder(path: &Path) -> Result<PathBuf, OpenError> {
     path.canonicalize().map_err(failed)
 }
 
-/// Says where the engine's state is, where the policy says nothing; and where the master key is that is made where the
-/// policy names none.
+/// Says where the engine's state is, where the policy does not; and where the master key is that is made where the policy
+/// names none.
 fn place_state(source: &mut PolicySource, settings: &Settings, folder: &Path) -> Result<PathBuf, OpenError> {
-    let url = |text: &str| toml_string(text);
+    if let Some(store) = &settings.store {
+        source.set("STORE__URL", toml_string(store.url.as_str()));
+    }
     let written = source.read()?.store;
     let named = written.as_ref().and_then(|store| store.url.clone());
-    match (&settings.store, named) {
-        (Some(store), _) => source.assume("STORE__URL", url(store.url.as_str())),
-        (None, None) => source.assume("STORE__URL", url(&state::usual_url(folder))),
-        (None, Some(_)) => {}
-    }
-    // As `bartizan` itself places it, so that its commands find the key of this instance.
-    let place = settings.store.as_ref().map(|store| store.url.clone());
-    let place = place.or_else(|| written.as_ref()?.url.clone());
-    let key_file = match &place {
-        None => folder.join("state.db.key"),
-        Some(url) => {
-            url.path().map_or_else(|| folder.join("master.key"), |path| format!("{path}.key").into())
-        }
+    let Some(url) = named else {
+        source.set("STORE__URL", toml_string(&state::usual_url(folder)));
+        // As `bartizan` itself places it, so that its commands find the key of this instance.
+        return Ok(folder.join("state.db.key"));
     };
-    let is_shared = place.is_some_and(|url| url.path().is_none() && url.as_str() != "memory:");
+    let key_file = url.path().map_or_else(|| folder.join("master.key"), |path| format!("{path}.key").into());
+    let is_shared = matches!(url.kind(), StoreKind::Postgres | StoreKind::Redis);
     if is_shared && written.is_none_or(|store| store.master_key.is_none()) {
         // Nodes that share a store share the key: whoever starts a second one copies the file.
-        source.assume("STORE__MASTER_KEY", url(&format!("file://{}", key_file.display())));
         master_key::make_file(&key_file)?;
+        source.set("STORE__MASTER_KEY", toml_string(&format!("file://{}", key_file.display())));
     }
     Ok(key_file)
 }

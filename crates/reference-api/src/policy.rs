@@ -89,9 +89,9 @@ impl PolicySource {
         })
     }
 
-    /// Overrides one value of it, unless the environment does. `value` is TOML.
-    pub(crate) fn assume(&mut self, key: &str, value: String) {
-        self.environment.entry(format!("{OVERRIDE}{key}")).or_insert(value);
+    /// Overrides one value of it, whatever the environment says. `value` is TOML.
+    pub(crate) fn set(&mut self, key: &str, value: String) {
+        self.environment.insert(format!("{OVERRIDE}{key}"), value);
     }
 
     /// The name of the profile.

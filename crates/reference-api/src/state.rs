@@ -18,25 +18,21 @@ pub(crate) fn usual_url(folder: &Path) -> String {
     format!("sqlite:{}", folder.join("state.db").display())
 }
 
-/// Opens the store that the policy names.
+/// Opens the store that the policy names; with the password of `settings`, or else of the policy.
 pub(crate) async fn open(
     settings: &Settings,
     policy: &Policy,
     password: Option<SecretString>,
 ) -> Result<Arc<dyn Store>, StoreError> {
-    let mut options = match (&settings.store, StoreOptions::of(policy)) {
-        (Some(store), _) => StoreOptions::new(store.url.clone()),
-        (None, Some(options)) => options,
-        // A policy with sessions names one.
-        (None, None) => {
-            StoreOptions::new(bartizan_core::policy::StoreUrl::parse("memory:").map_err(|_| {
-                StoreError::Foreign { what: "[store]".to_owned(), why: "the policy names none".to_owned() }
-            })?)
-        }
+    let options = StoreOptions::of(policy).ok_or_else(|| StoreError::Foreign {
+        what: "[store]".to_owned(),
+        why: "the policy names no store, and needs none".to_owned(),
+    })?;
+    let given = settings.store.as_ref().and_then(|store| store.password.clone());
+    let options = match given.or(password) {
+        Some(password) => options.password(password),
+        None => options,
     };
-    if let Some(password) = settings.store.as_ref().and_then(|store| store.password.clone()).or(password) {
-        options = options.password(password);
-    }
     bartizan_store::open(&options).await
 }
 
