@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use bartizan_peers::{Demo, Gateway, HttpRequest, HttpResponse, until};
+use bartizan_peers::{Demo, Gateway, HttpRequest, HttpResponse, Postgres, Redis, until};
 use serde_json::json;
 
 /// The password that it printed for an account.
@@ -65,6 +65,32 @@ async fn it_starts_serves_both_sites_and_stops_and_keeps_what_it_has() {
     assert!(
         !fs::read_dir(&data).unwrap().flatten().any(|file| file.path().to_string_lossy().ends_with("-wal"))
     );
+}
+
+#[tokio::test]
+async fn it_keeps_everything_in_postgres_and_redis_where_it_is_told_to() {
+    let (Some(postgres), Some(redis)) = (Postgres::start(), Redis::start()) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let url = postgres.url("postgres");
+    let start = || {
+        Demo::start_with(&data, |command| {
+            // As one would give a URL that holds a password.
+            command.args(["--store", &redis.url()]).env("BARTIZAN_DEMO_DATABASE", &url);
+        })
+    };
+    let demo = start();
+    let log = demo.log();
+    assert!(log.contains("(Postgres, state in redis://"), "{log}");
+    assert!(!log.contains(&url), "{log}");
+    let alice = password(&log, "alice").expect("a password is printed");
+    assert_eq!(login(&demo, "alice", &alice).await.status, 200);
+    stop(demo);
+    let kept = fs::read_dir(&data).unwrap().flatten().map(|file| file.file_name().into_string().unwrap());
+    assert_eq!(kept.filter(|name| name.contains(".db")).collect::<Vec<_>>(), [""; 0]);
+    let demo = start();
+    assert_eq!(login(&demo, "alice", &alice).await.status, 200);
+    stop(demo);
 }
 
 #[cfg(target_os = "linux")]

@@ -17,13 +17,13 @@ use bartizan::DenialCode;
 use serde::Serialize;
 
 /// So many runs are remembered.
-const RUNS: usize = 64;
+const RUNS: usize = 32;
 
 /// So many exchanges of each.
-const EXCHANGES: usize = 24;
+const EXCHANGES: usize = 16;
 
 /// A longer body is not shown.
-const LONGEST_BODY: usize = 16 * 1024;
+const LONGEST_BODY: usize = 4 * 1024;
 
 /// The longest name of a run.
 const LONGEST_NAME: usize = 64;
