@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use super::{Ring, RingKey, Settings, timetable};
+use super::{Ring, Settings, timetable};
 use crate::Timestamp;
 
 /// Why a key could not be revoked.
@@ -46,9 +46,9 @@ impl Ring {
     /// each key is good, and not how long a token lives.
     pub fn tokens_end(&self, settings: &Settings, issued: Timestamp) -> Timestamp {
         let longest = self.longest_token().max(settings.token_lifetime());
-        let signed =
-            |key: &&RingKey| key.revoked.is_none() && key.window().is_none_or(|window| window.from < issued);
-        let ends = self.keys.iter().filter(signed).map(|key| key.retires(longest, settings));
+        // Also those whose turn to sign has not come: with an imported one somebody else has signed all along.
+        let ends =
+            self.keys.iter().filter(|key| key.revoked.is_none()).map(|key| key.retires(longest, settings));
         // Also of keys that are made until then.
         ends.fold(issued.after(longest).after(settings.grace()), Timestamp::max)
     }
@@ -60,7 +60,7 @@ mod tests {
 
     use super::*;
     use crate::key_ring::{
-        KeyUse, Snapshot, State,
+        KeyUse, RingKey, Snapshot, State,
         fixture::{at, key, planned, ring, settings, windows},
     };
     use std::vec;
@@ -150,18 +150,26 @@ mod tests {
     }
 
     #[test]
-    fn tokens_end_with_the_keys_that_may_have_signed_them() {
+    fn tokens_end_with_the_last_key_that_may_have_signed_them() {
         let settings = settings();
         let old = RingKey { key_use: KeyUse::Verifies { until: at(400) }, ..key("old", 100, 97, 217) };
         let with = |imported: &RingKey| ring([three().keys, vec![imported.clone()]].concat());
-        // A token of 15 minutes, 1 of leeway, 2 of skew; of an imported key only the last two are added.
+        let one = |key| ring([key]);
+        // A token of 15 minutes, 1 of leeway, 2 of skew; of a key that only verifies the last two are added.
         for (name, ring, issued, ends) in [
             ("no key at all", Ring::default(), at(100), at(118)),
-            ("of the first key", three(), at(150), at(235)),
-            ("of the second one too", three(), at(216), at(353)),
+            ("of one key", one(key("a", 100, 97, 217)), at(150), at(235)),
+            // It was imported, and will sign for us after the others: with it another application does already.
+            ("of a key whose turn comes later", three(), at(150), at(471)),
             ("of one that is not made yet", three(), at(1000), at(1018)),
-            ("of an imported key", with(&old), at(150), at(403)),
-            ("of one that was revoked", with(&RingKey { revoked: Some(at(149)), ..old }), at(150), at(235)),
+            (
+                "of an imported key",
+                with(&RingKey { key_use: KeyUse::Verifies { until: at(600) }, ..old.clone() }),
+                at(150),
+                at(603),
+            ),
+            ("of one that ends before the others", with(&old), at(150), at(471)),
+            ("of one that was revoked", one(RingKey { revoked: Some(at(149)), ..old }), at(150), at(168)),
         ] {
             assert_eq!(ring.tokens_end(&settings, issued), ends, "{name}");
         }

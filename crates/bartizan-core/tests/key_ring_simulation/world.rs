@@ -9,12 +9,14 @@ use std::{
 
 use bartizan_core::{
     Timestamp,
+    jwt::Rules,
     key_ring::{KeyRingConfig, Material, NotSigning, Ring, RingKey, Settings, Snapshot, plan},
 };
 
 use super::{
     chance::Chance,
     node::{Held, Node, Said},
+    token::{self, Token},
     verifier::Verifier,
 };
 
@@ -23,8 +25,8 @@ const MINUTE: u64 = 60 * SECOND;
 
 /// A clock's greatest error, and the longest that a write is under way.
 const SKEW: u64 = MINUTE;
-/// More than the skew, so that neither stands in for the other.
-const LEEWAY: u64 = 2 * MINUTE;
+/// More than the skew, and less than two clocks differ, so that neither stands in for the other.
+const LEEWAY: u64 = 90 * SECOND;
 const MAX_AGE: u64 = 5 * MINUTE;
 /// How long a key is published before it signs, where another can sign.
 const PUBLICATION: u64 = 2 * MAX_AGE + 2 * SKEW;
@@ -36,6 +38,7 @@ pub(crate) struct Counts {
     pub(crate) tokens: u32,
     pub(crate) rotations: u32,
     pub(crate) accepted: u32,
+    pub(crate) accepted_early: u32,
     pub(crate) accepted_by_others: u32,
     pub(crate) last_milliseconds: u32,
     pub(crate) unavailable: u32,
@@ -64,12 +67,6 @@ struct Facts {
     signed: bool,
 }
 
-struct Token {
-    kid: Box<str>,
-    /// By the clock of the node that made it.
-    expires: u64,
-}
-
 enum Event {
     Read { node: usize, life: u32 },
     ReadDone { node: usize, life: u32, asked: u64, as_of: u64, version: usize },
@@ -83,6 +80,8 @@ pub(crate) struct World {
     /// Every version that was written.
     store: Vec<Rc<Ring>>,
     nodes: Vec<Node>,
+    /// What they hold tokens to.
+    rules: Rules,
     others: Vec<Verifier>,
     keys: HashMap<Box<str>, Facts>,
     /// All keys are revoked, and none was made since.
@@ -113,6 +112,7 @@ impl World {
             now: START,
             store: vec![Rc::new(Ring::default())],
             nodes: (0..3).map(|_| Node::new(chance.offset(SKEW), config())).collect(),
+            rules: token::rules(&config()),
             others: (0..4)
                 .map(|number| Verifier {
                     offset: chance.offset(SKEW),
@@ -387,7 +387,8 @@ impl World {
             let inside = window.from.0 <= self.now && self.now < window.until.0;
             assert!(inside, "at {}, node {number} signs with {kid} outside of {window:?}", self.now);
         }
-        let token = Rc::new(Token { expires: node.clock(self.now).0 + lifetime, kid });
+        let clock = node.clock(self.now).0;
+        let token = Rc::new(Token::new(kid, clock, clock + lifetime));
         let all = self.nodes.len() + self.others.len();
         let (soon, later, node, other) = (
             self.chance.index(all),
@@ -399,8 +400,8 @@ impl World {
         for (who, at, last) in [
             (soon, self.now, false),
             (later, sometime, false),
-            (node, self.at_clock(node, token.expires + LEEWAY), true),
-            (other, self.at_clock(other, token.expires + LEEWAY), true),
+            (node, self.at_clock(node, token.expires + LEEWAY - 1), true),
+            (other, self.at_clock(other, token.expires + LEEWAY - 1), true),
         ] {
             self.schedule(at, Event::Check { token: Rc::clone(&token), who, last });
         }
@@ -423,7 +424,7 @@ impl World {
             self.others[who - self.nodes.len()].clock(self.now)
         };
         // It has ended by this clock (which was set since).
-        if clock > token.expires + LEEWAY {
+        if clock >= token.expires + LEEWAY {
             return;
         }
         let said = if is_node { self.ask_node(who, &token.kid) } else { self.ask_other(who, &token.kid) };
@@ -457,10 +458,15 @@ impl World {
                 );
                 self.counts.unpublished_refused += 1;
             }
-            (Said::Known, None) if is_node => self.counts.accepted += 1,
+            (Said::Known, None) if is_node => {
+                let judged = token.judge(&self.rules, Timestamp(clock));
+                assert_eq!(judged, Ok(()), "at {at}, by the clock {clock} of {who}");
+                self.counts.accepted += 1;
+                self.counts.accepted_early += u32::from(clock + LEEWAY < token.issued);
+            }
             (Said::Known, None) => self.counts.accepted_by_others += 1,
         }
-        self.counts.last_milliseconds += u32::from(last && clock == token.expires + LEEWAY);
+        self.counts.last_milliseconds += u32::from(last && clock == token.expires + LEEWAY - 1);
     }
 
     fn ask_node(&mut self, who: usize, kid: &str) -> Said {

@@ -16,18 +16,22 @@ impl KeyRing {
     ///
     /// [`RevokeError::AlreadyRevoked`] where both were written before.
     pub async fn revoke(&self, kid: &str, now: Timestamp) -> Result<(), KeyRingError> {
+        let (settings, digest) = (&self.0.settings, TokenDigest::of_kid(kid));
+        let mut until = now;
         // Were the ring written second and never, its tokens would be refused while it goes on signing.
-        let change = self.change(now, |ring| Ok(ring.revoke(kid, &self.0.settings, now)?)).await;
-        let before = match change {
+        let change = self.change(now, |ring| {
+            // As long as a token of it could live the ring keeps the key itself. What this node has of the ring need not
+            // have the key yet, where another node has revoked it.
+            if let Some(key) = ring.key(kid) {
+                until = key.retires(ring.longest_token(), settings);
+            }
+            Ok(ring.revoke(kid, settings, now)?)
+        });
+        let before = match change.await {
             Ok(()) => None,
             Err(error @ KeyRingError::Revoke(RevokeError::AlreadyRevoked { .. })) => Some(error),
             Err(error) => return Err(error),
         };
-        // As long as a token of it could live the ring keeps the key itself; where another node has forgotten it
-        // meanwhile, none is left.
-        let (ring, settings) = (self.ring(), &self.0.settings);
-        let until = ring.key(kid).map(|key| key.retires(ring.longest_token(), settings));
-        let (until, digest) = (until.unwrap_or(now), TokenDigest::of_kid(kid));
         if let Some(error) = before
             && (until <= now || self.is_remembered(digest, until).await?)
         {
