@@ -14,17 +14,22 @@ pub(crate) mod users;
 
 use axum::{
     Router,
-    routing::{delete, get, post},
+    routing::{MethodRouter, delete, get, post},
 };
 
 use crate::{ReferenceApi, docs_page, openapi, problem::Problem};
 
 /// All rows. What they need of a caller stands in the policy.
 pub(crate) fn router() -> Router<ReferenceApi> {
+    router_with(get(profile::profile))
+}
+
+/// The same, with this in the place of `/profile`.
+pub(crate) fn router_with(profile: MethodRouter<ReferenceApi>) -> Router<ReferenceApi> {
     Router::new()
         .route("/login", post(login::login))
         .route("/logout", post(login::logout))
-        .route("/profile", get(profile::profile))
+        .route("/profile", profile)
         .route("/prefs/{user_id}", get(prefs::read).post(prefs::keep))
         .route("/transfer", post(transfer::transfer))
         .route("/comments", get(comments::list).post(comments::write))
