@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: the figures that matter, each beside what it is to reach.
 
 mod beside;
+mod built;
 mod figure;
 mod gungraun;
 mod html;

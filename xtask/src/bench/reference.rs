@@ -8,12 +8,13 @@ use std::{
 
 use super::{
     beside::free,
+    built::built,
     figure::{Figure, median},
     load::Load,
     measure::{self, CONNECTIONS},
     server::{Server, Start},
 };
-use crate::{failure::Failure, run};
+use crate::failure::Failure;
 
 /// Requests per round: about half a second of CPU time, of which the kernel tells hundredths.
 const ROUND: usize = 8_000;
@@ -30,10 +31,12 @@ const TARGET: f64 = 1.15;
 
 /// Measures the three, taking turns.
 pub(super) fn reference(rounds: usize) -> Result<Vec<Figure>, Failure> {
-    run::run(run::cargo().args(["build", "--release", "--package", "bartizan-benches-reference"]))?;
+    let binary = built("bartizan-benches-reference", "bartizan-benches-reference")?;
     let folder = tempfile::tempdir().map_err(Failure::io("a temporary folder"))?;
-    let variants: Vec<Variant> =
-        VARIANTS.into_iter().map(|(word, _)| Variant::new(word, folder.path())).collect::<Result<_, _>>()?;
+    let variants: Vec<Variant> = VARIANTS
+        .into_iter()
+        .map(|(word, _)| Variant::new(word, &binary, folder.path()))
+        .collect::<Result<_, _>>()?;
     eprintln!("==> reference API: instructions");
     let instructions = variants.iter().map(Variant::instructions).collect::<Result<Vec<_>, _>>()?;
     eprintln!("==> reference API: CPU time, {rounds} rounds");
@@ -47,10 +50,9 @@ struct Variant {
 }
 
 impl Variant {
-    fn new(word: &'static str, folder: &Path) -> Result<Self, Failure> {
+    fn new(word: &'static str, binary: &Path, folder: &Path) -> Result<Self, Failure> {
         let folder = folder.join(word);
         fs::create_dir(&folder).map_err(Failure::file(&folder))?;
-        let binary = bartizan_peers::target_dir().join("release/bartizan-benches-reference");
         let address = free();
         let words = [
             binary.display().to_string(),
