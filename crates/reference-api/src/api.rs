@@ -8,7 +8,11 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, ServiceExt, extract::Request};
+use axum::{
+    Router, ServiceExt,
+    extract::{Request, State},
+    routing::get,
+};
 use bartizan::{
     Answers, BartizanLayer, BartizanService, Engine, Layer as _, OsClock, Store,
     jwt::{
@@ -178,6 +182,17 @@ impl ReferenceApi {
     /// The routes, with nothing around them.
     pub fn router(&self) -> Router {
         routes::router(self).with_state(self.clone())
+    }
+
+    /// The same, where whoever asks for `/profile` is taken for this account: what the policy's cost is measured over,
+    /// and nothing to be served to anybody.
+    #[doc(hidden)]
+    pub fn unguarded_router(&self, account: i64, scopes: &'static [&'static str]) -> Router {
+        let profile = async move |State(api): State<Self>| {
+            routes::profile::own(&api, account, scopes.iter().map(|scope| (*scope).to_owned()).collect())
+                .await
+        };
+        routes::router_with(self, get(profile)).with_state(self.clone())
     }
 
     /// The routes behind the policy.

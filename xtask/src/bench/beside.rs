@@ -122,7 +122,7 @@ fn names(headers: &[(String, String)]) -> String {
 }
 
 /// A port of the loopback address that nobody uses now.
-fn free() -> SocketAddr {
+pub(super) fn free() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, bartizan_peers::free_port()))
 }
 

@@ -17,13 +17,24 @@ const MANY: usize = 3_000;
 
 /// User instructions per request, by callgrind.
 pub(super) fn instructions(start: &Start, path: &str, folder: &Path) -> Result<f64, Failure> {
+    let load =
+        |server: &Server| Load::open(server.address, path, CONNECTIONS).map_err(Failure::io("connecting"));
+    instructions_of(start, folder, load)
+}
+
+/// The same, for the requests of the load that `open` opens to a server that was started.
+pub(super) fn instructions_of(
+    start: &Start,
+    folder: &Path,
+    open: impl Fn(&Server) -> Result<Load, Failure>,
+) -> Result<f64, Failure> {
     let wrapper =
         ["valgrind", "--tool=callgrind", &format!("--callgrind-out-file={}/callgrind", folder.display())]
             .map(str::to_owned);
     difference(|requests| {
         let output = folder.join("valgrind.log");
         let server = start.start(&wrapper, &output)?;
-        send(&server, path, requests)?;
+        open(&server)?.send(requests).map_err(Failure::io("sending requests"))?;
         let process = server.id();
         server.stop(process)?;
         let said = fs::read_to_string(&output).map_err(Failure::file(&output))?;

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: the figures that matter, each beside what it is to reach.
 
 mod beside;
+mod built;
 mod figure;
 mod gungraun;
 mod html;
@@ -8,6 +9,7 @@ mod layer;
 mod load;
 mod measure;
 mod page;
+mod reference;
 mod server;
 mod sessions;
 mod stores;
@@ -26,8 +28,8 @@ pub(crate) struct Arguments {
     /// Measure only this part.
     #[arg(long, value_enum)]
     only: Option<Part>,
-    /// How often gateway and nginx take turns for their CPU time, and the stores for their requests a second; how often
-    /// tokens are issued, and keys rotated.
+    /// How often gateway and nginx, and the reference API with its policy and without, take turns for their CPU time, and
+    /// the stores for their requests a second; how often tokens are issued, and keys rotated.
     #[arg(long, default_value_t = 15)]
     rounds: usize,
     /// Write the printed tables into docs/performance.md.
@@ -50,11 +52,13 @@ enum Part {
     Tokens,
     /// Cleaning HTML, beside ammonia.
     Html,
+    /// The reference API with all controls, over the same without them.
+    Reference,
 }
 
 impl Part {
-    const ALL: [Self; 6] =
-        [Self::Layer, Self::Gateway, Self::Sessions, Self::Stores, Self::Tokens, Self::Html];
+    const ALL: [Self; 7] =
+        [Self::Layer, Self::Gateway, Self::Sessions, Self::Stores, Self::Tokens, Self::Html, Self::Reference];
 
     /// As the page's marks name it.
     const fn name(self) -> &'static str {
@@ -65,6 +69,7 @@ impl Part {
             Self::Stores => "stores",
             Self::Tokens => "tokens",
             Self::Html => "html",
+            Self::Reference => "reference",
         }
     }
 
@@ -76,6 +81,7 @@ impl Part {
             Self::Stores => stores::stores(rounds),
             Self::Tokens => tokens::tokens(rounds),
             Self::Html => html::html(),
+            Self::Reference => reference::reference(rounds),
         }
     }
 }

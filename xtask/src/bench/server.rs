@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::built::built;
 use crate::{failure::Failure, run};
 
 /// A process that serves, ended when dropped.
@@ -151,13 +152,12 @@ fn program() -> Result<PathBuf, Failure> {
 
 /// The gateway, with one thread, in front of `upstream`.
 pub(super) fn gateway(folder: &Path, address: SocketAddr, upstream: SocketAddr) -> Result<Start, Failure> {
-    run::run(run::cargo().args(["build", "--release", "--package", "bartizan-cli"]))?;
+    let binary = built("bartizan-cli", "bartizan")?;
     let policy = folder.join("bartizan.toml");
     let text = format!(
         "version = 1\n\n[server]\nlisten = \"{address}\"\nupstream = \"http://{upstream}\"\nthreads = 1\n"
     );
     fs::write(&policy, text).map_err(Failure::file(&policy))?;
-    let binary = bartizan_peers::target_dir().join("release/bartizan");
     let words =
         [binary.display().to_string(), "serve".into(), "--policy".into(), policy.display().to_string()];
     Ok(Start { name: "gateway", words: words.into(), address })

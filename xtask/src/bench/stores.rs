@@ -11,6 +11,7 @@ use bartizan_peers::{Postgres, Redis};
 use serde::Deserialize;
 
 use super::{
+    built::built,
     figure::{Figure, median},
     load::Load,
     measure::CONNECTIONS,
@@ -51,15 +52,7 @@ pub(super) fn stores(rounds: usize) -> Result<Vec<Figure>, Failure> {
     let postgres = Postgres::start().ok_or_else(|| missing("Postgres"))?;
     let redis = Redis::start().ok_or_else(|| missing("Redis"))?;
     let folder = tempfile::tempdir().map_err(Failure::io("a temporary folder"))?;
-    run::run(run::cargo().args([
-        "build",
-        "--release",
-        "--package",
-        "bartizan-benches-stores",
-        "--bin",
-        "bartizan-benches-stores",
-    ]))?;
-    let mut command = Command::new(bartizan_peers::target_dir().join("release/bartizan-benches-stores"));
+    let mut command = Command::new(built("bartizan-benches-stores", "bartizan-benches-stores")?);
     command
         .arg(folder.path().join("sessions.sqlite"))
         .args([postgres.url("postgres"), format!("127.0.0.1:{}", redis.port())])

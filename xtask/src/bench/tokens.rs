@@ -7,6 +7,7 @@ use bartizan_peers::{Postgres, Redis};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
+    built::built,
     figure::{Figure, median},
     gungraun::{self, Counts},
 };
@@ -96,11 +97,8 @@ fn verifying(ours: &Counts, beside: &Counts) -> Result<Vec<Figure>, Failure> {
 
 /// What the program says that issues tokens.
 fn issued(rounds: usize) -> Result<String, Failure> {
-    run::run(run::cargo().args(["build", "--release", "--package", "bartizan-benches-tokens"]))?;
-    run::read(
-        Command::new(bartizan_peers::target_dir().join("release/bartizan-benches-tokens"))
-            .arg(rounds.to_string()),
-    )
+    let program = built("bartizan-benches-tokens", "bartizan-benches-tokens")?;
+    run::read(Command::new(program).arg(rounds.to_string()))
 }
 
 fn issuing(rates: &[Rates]) -> Result<Vec<Figure>, Failure> {
@@ -134,15 +132,7 @@ fn rotations(rounds: usize) -> Result<String, Failure> {
     let postgres = Postgres::start().ok_or_else(|| missing("Postgres"))?;
     let redis = Redis::start().ok_or_else(|| missing("Redis"))?;
     let folder = tempfile::tempdir().map_err(Failure::io("a temporary folder"))?;
-    run::run(run::cargo().args([
-        "build",
-        "--release",
-        "--package",
-        "bartizan-benches-stores",
-        "--bin",
-        "rotation",
-    ]))?;
-    let mut rotation = Command::new(bartizan_peers::target_dir().join("release/rotation"));
+    let mut rotation = Command::new(built("bartizan-benches-stores", "rotation")?);
     rotation.arg(rounds.to_string()).arg(folder.path().join("ring.sqlite"));
     run::read(rotation.args([postgres.url("postgres"), format!("127.0.0.1:{}", redis.port())]))
 }

@@ -22,6 +22,7 @@ const DEVELOPERS: &[&str] = &[
     "bartizan-corpus",
     "bartizan-peers",
     "bartizan-benches",
+    "bartizan-benches-reference",
     "bartizan-benches-stores",
     "bartizan-benches-tokens",
     "xtask",

@@ -17,7 +17,7 @@ use axum::{
     extract::{Request, State},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse as _, Response},
-    routing::{delete, get, post},
+    routing::{MethodRouter, delete, get, post},
 };
 use http::StatusCode;
 
@@ -25,10 +25,15 @@ use crate::{ReferenceApi, docs_page, openapi, problem::Problem};
 
 /// All rows. What they need of a caller stands in the policy.
 pub(crate) fn router(api: &ReferenceApi) -> Router<ReferenceApi> {
+    router_with(api, get(profile::profile))
+}
+
+/// The same, with this in the place of `/profile`.
+pub(crate) fn router_with(api: &ReferenceApi, profile: MethodRouter<ReferenceApi>) -> Router<ReferenceApi> {
     Router::new()
         .route("/login", post(login::login))
         .route("/logout", post(login::logout))
-        .route("/profile", get(profile::profile))
+        .route("/profile", profile)
         .route("/prefs/{user_id}", get(prefs::read).post(prefs::keep))
         .route("/transfer", post(transfer::transfer))
         .route("/comments", get(comments::list).post(comments::write))

@@ -38,10 +38,13 @@ pub(crate) struct Own {
     )
 )]
 pub(crate) async fn profile(State(api): State<ReferenceApi>, session: Session) -> Result<Json<Own>, Problem> {
-    let id = session.account()?;
+    own(&api, session.account()?, session.scopes().map(Into::into).collect()).await
+}
+
+/// The account, as its session sees it.
+pub(crate) async fn own(api: &ReferenceApi, id: i64, scopes: Vec<String>) -> Result<Json<Own>, Problem> {
     let gone = || Problem::not_found("This account is no more.");
     let profile = api.database().profile(id).await?.ok_or_else(gone)?;
     let balance = api.database().balance(id).await?.ok_or_else(gone)?;
-    let scopes = session.scopes().map(Into::into).collect();
     Ok(Json(Own { id, name: profile.name, display_name: profile.display_name, balance, scopes }))
 }
