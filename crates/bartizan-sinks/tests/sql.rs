@@ -1,14 +1,9 @@
-//! A formatted query does not compile, a bound value is a value, and a name is one of a list.
+//! A bound value is a value, and a name is one of a list. That a formatted query does not compile is in
+//! `tests/compile-fail`.
 #![cfg(feature = "sql")]
 
 use bartizan_sinks::sql::OrderBy;
 use sqlx::{Connection as _, QueryBuilder, Row as _, Sqlite, SqliteConnection};
-
-/// What `sqlx` and the list refuse at compile time. `TRYBUILD=overwrite` writes the errors anew.
-#[test]
-fn a_formatted_query_does_not_compile() {
-    trybuild::TestCases::new().compile_fail("tests/sql/*.rs");
-}
 
 #[tokio::test]
 async fn an_injection_is_a_value_like_any_other() {

@@ -19,6 +19,7 @@ const ROOMS: &[&str] = &[
 
 /// Crates for tests and developers, which no room may need to run.
 const DEVELOPERS: &[&str] = &[
+    "bartizan-compile-fail",
     "bartizan-corpus",
     "bartizan-peers",
     "bartizan-benches",

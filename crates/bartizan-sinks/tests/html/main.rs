@@ -6,7 +6,6 @@ mod askama;
 mod attacks;
 mod benign;
 mod browser;
-mod compile_fail;
 mod generated;
 mod properties;
 mod refused;

@@ -1,0 +1,1 @@
+//! What must not compile stands in `tests/`.
