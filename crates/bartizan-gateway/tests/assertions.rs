@@ -50,16 +50,20 @@ impl VerifySignature for Genuine {
 }
 
 /// Knows Alice by all that she has.
-struct People(ApiKeyRecord);
+struct People {
+    api_key: ApiKeyRecord,
+    /// How long a session may be idle.
+    idle: Duration,
+}
 
 impl Answers for People {
     fn answer(&self, query: Query) -> BoxFuture<'_, Answer> {
-        let hours = Duration::from_hours(1);
+        let absolute = Duration::from_hours(1);
         Box::pin(std::future::ready(match query {
             Query::Session { now, .. } => {
-                Answer::Session(SessionRecord::new("alice", vec!["all".into()], now, hours, hours))
+                Answer::Session(SessionRecord::new("alice", vec!["all".into()], now, self.idle, absolute))
             }
-            Query::ApiKey { .. } => Answer::ApiKey(Box::new(self.0.clone())),
+            Query::ApiKey { .. } => Answer::ApiKey(Box::new(self.api_key.clone())),
             Query::TokenKey { algorithm, .. } => {
                 Answer::TokenKey(VerifyingKey::new(algorithm, Arc::new(Genuine)))
             }
@@ -69,7 +73,7 @@ impl Answers for People {
     }
 }
 
-/// A gateway, and an API key of Alice's that is good for so many seconds.
+/// A gateway, and an API key of Alice's; that and her session are good for so many seconds.
 fn start(life: u64) -> (Served, String) {
     let upstream = Upstream::echo();
     let keys = Keys::new(&[b"0123456789abcdef0123456789abcdef"]).unwrap();
@@ -86,16 +90,17 @@ fn start(life: u64) -> (Served, String) {
     };
     let input = PolicyInput { text: &text, ..PolicyInput::new("test.toml") };
     let (engine, document) = load_and_build(&input, |_| Ok(deployment)).expect("a valid policy");
-    let now = OsClock.now();
+    let (now, idle) = (OsClock.now(), Duration::from_secs(life));
     let new = NewKey {
         owner: "alice".into(),
         name: "n".into(),
         scopes: vec!["orders:read".into()],
-        expires: Some(now.after(Duration::from_secs(life))),
+        expires: Some(now.after(idle)),
     };
     let issued = engine.api_keys().unwrap().issue(new, Grantor::Operator, now, &mut OsEntropy).unwrap();
     let config = GatewayConfig::new(&document.policy, engine).expect("a valid configuration");
-    let config = config.store(Arc::new(People(issued.record))).assertions(keys, "http://localhost");
+    let config =
+        config.store(Arc::new(People { api_key: issued.record, idle })).assertions(keys, "http://localhost");
     (Served::run(config), issued.key.expose().to_owned())
 }
 
@@ -172,9 +177,14 @@ fn whoever_was_verified_is_named_by_credential_and_issuer() {
 #[test]
 fn an_assertion_ends_no_later_than_its_credential() {
     let (gateway, key) = start(20);
-    // A token is good for its leeway longer, so this one is for half a minute.
-    for (credential, longest) in [(key, 20), (token("https://api.example.com", -30), 30)] {
-        let (_, life) = told(&echo(&gateway, "/", &format!("Authorization: Bearer {credential}\r\n")));
+    let bearer = |credential: &str| format!("Authorization: Bearer {credential}\r\n");
+    for (credential, longest) in [
+        ("Cookie: __Host-session=a\r\n".to_owned(), 20),
+        (bearer(&key), 20),
+        // A token is good for its leeway longer, so this one is for half a minute.
+        (bearer(&token("https://api.example.com", -30)), 30),
+    ] {
+        let (_, life) = told(&echo(&gateway, "/", &credential));
         assert!((longest - 15..=longest).contains(&life), "{credential}: {life}");
     }
 }

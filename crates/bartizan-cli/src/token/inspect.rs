@@ -1,6 +1,6 @@
 //! `bartizan token inspect`: what is in a token, and whether it is good.
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::{fmt::Write as _, fs, path::Path, time::Duration};
 
 use bartizan::{OsClock, jwt::verifying_key};
 use bartizan_core::{
@@ -44,7 +44,7 @@ fn inspect(arguments: &TokenInspectArguments) -> Result<Outcome, Failure> {
         Some(file) => by_set(file, arguments, &text, now)?,
         None => match keys::deployment(&arguments.policy)? {
             Some(deployment) => {
-                let judged = by_ring(&deployment, &text, now);
+                let judged = by_ring(&deployment, &text, Duration::ZERO, now);
                 deployment.close();
                 judged?
             }

@@ -1,5 +1,7 @@
 //! How a token was judged: by the ring in the policy's store, as `serve` does.
 
+use std::time::Duration;
+
 use bartizan::jwt::MOST_TRIED;
 use bartizan_core::{
     Timestamp, TokenDigest,
@@ -55,10 +57,16 @@ impl Revoked {
     }
 }
 
-/// By the ring in the policy's store, as `serve` does.
-pub(super) fn by_ring(deployment: &Deployment, text: &str, now: Timestamp) -> Result<Judged, Failure> {
+/// By the ring in the policy's store, as `serve` does; `skew` is how far ahead a token's time may lie besides.
+pub(super) fn by_ring(
+    deployment: &Deployment,
+    text: &str,
+    skew: Duration,
+    now: Timestamp,
+) -> Result<Judged, Failure> {
     let issuers = keys::issuers(&deployment.loaded)?;
-    let rules = issuers.ours();
+    let mut rules = issuers.ours().clone();
+    rules.skew = rules.skew.saturating_add(skew);
     let claimed = Token::parse(text.as_bytes()).ok();
     let claimed = claimed.as_ref().and_then(|token| token.issuer());
     // Its keys are elsewhere, and a refusal would say that it is bad.
@@ -98,7 +106,7 @@ pub(super) fn by_ring(deployment: &Deployment, text: &str, now: Timestamp) -> Re
         keys
     };
     for key in &keys {
-        judged.verdict = Token::parse(text.as_bytes()).and_then(|token| token.verify(key, rules, now));
+        judged.verdict = Token::parse(text.as_bytes()).and_then(|token| token.verify(key, &rules, now));
         // Another key's token.
         if judged.verdict != Err(TokenError::Signature) {
             break;

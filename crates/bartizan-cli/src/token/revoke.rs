@@ -1,6 +1,9 @@
 //! `bartizan token revoke`: tokens are refused before their time is over.
 
-use std::io::{self, IsTerminal as _};
+use std::{
+    io::{self, IsTerminal as _},
+    time::Duration,
+};
 
 use bartizan::OsClock;
 use bartizan_core::{Clock as _, Timestamp, TokenDigest};
@@ -96,7 +99,8 @@ fn meant(
         return Ok((Meant::Token { jti, subject: None }, tokens_end(now)?));
     }
     let text = text_of(arguments.token.as_deref().unwrap_or("-"))?;
-    let judged = by_ring(deployment, &text, now).map_err(|failure| match failure {
+    // One whose time has not come is refused now, and good later.
+    let judged = by_ring(deployment, &text, Duration::MAX, now).map_err(|failure| match failure {
         Failure::Token(TokenFailure::Trusted { issuer, .. }) => TokenFailure::NotOurs(issuer).into(),
         other => other,
     })?;

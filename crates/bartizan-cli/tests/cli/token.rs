@@ -2,7 +2,7 @@
 
 use bartizan::OsClock;
 use bartizan_core::{
-    Clock as _, TokenDigest,
+    Clock as _, Timestamp, TokenDigest,
     key_ring::{KeyRingConfig, Ring, Settings},
     policy::StoreUrl,
 };
@@ -125,8 +125,8 @@ fn tokens_are_revoked_by_themselves_by_their_name_and_with_their_subject() {
 
     let (code, said, _) = folder.run(&["token", "revoke", "--jti", &name, "--yes"], "");
     assert!(code == 0 && said.starts_with(&format!("revoked: the token {name}\nevery node")), "{said}");
-    // As long as the key is good: whose token it is, and how long it lives, nobody said.
-    assert!(said.contains(" UTC (in 30 d), when "), "{said}");
+    // As long as the last key is good: whose token it is, and how long it lives, nobody said.
+    assert!(said.contains(" UTC (in 60 d), when "), "{said}");
     assert_eq!(refused(&mut folder, &by_name), (json!("jwt.revoked"), json!("jti")));
 
     let before = ["token", "revoke", "--subject", "bob", "--yes", "--before", "2026-01-31"];
@@ -238,16 +238,35 @@ fn no_token_outlives_what_the_policy_says() {
     assert!(stderr.starts_with("error: a token of this deployment lives 900s at most"), "{stderr}");
 }
 
-#[test]
-fn a_tutorials_token_is_good_after_the_move() {
+/// A token of a tutorial's app.
+fn tutorials(claims: &Value) -> String {
     use bartizan_core::jwt::HmacKey;
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-    let mut folder = Folder::with_ring();
-    let encode = |part: Value| URL_SAFE_NO_PAD.encode(part.to_string());
-    let head = encode(json!({ "alg": "HS256", "typ": "JWT" }));
-    let message = format!("{head}.{}", encode(json!({ "sub": "johndoe", "exp": 4_102_444_800_u64 })));
+    let encode = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
+    let message = format!("{}.{}", encode(&json!({ "alg": "HS256", "typ": "JWT" })), encode(claims));
     let secret = HmacKey::new(crate::keys::SECRET_KEY.as_bytes()).unwrap();
-    let token = format!("{message}.{}", URL_SAFE_NO_PAD.encode(secret.sign(message.as_bytes())));
+    format!("{message}.{}", URL_SAFE_NO_PAD.encode(secret.sign(message.as_bytes())))
+}
+
+#[test]
+fn a_tutorials_token_is_good_after_the_move() {
+    let mut folder = Folder::with_ring();
+    let token = tutorials(&json!({ "sub": "johndoe", "exp": 4_102_444_800_u64 }));
     let (code, shown, _) = folder.run(&["token", "inspect", "-"], &token);
     assert!(code == 0 && shown.contains("\nvalid: ") && shown.contains("may be lacking"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_token_whose_time_has_not_come_is_revoked_before_it_has() {
+    let mut folder = Folder::with_ring();
+    let claims =
+        json!({ "sub": "johndoe", "jti": "early", "nbf": 4_102_000_000_u64, "exp": 4_102_444_800_u64 });
+    let token = tutorials(&claims);
+    assert_eq!(refused(&mut folder, &token), (json!("jwt.not-yet-valid"), Value::Null));
+    let (code, said, _) = folder.run(&["token", "revoke", "-", "--yes"], &token);
+    assert!(code == 0 && said.starts_with("revoked: the token early of johndoe\n"), "{said}");
+    let url = StoreUrl::parse(&format!("sqlite:{}", folder.path("state.db").display())).unwrap();
+    let store = bartizan_store::open(&StoreOptions::new(url)).await.unwrap();
+    let (jti, then) = (Some(TokenDigest::of_jti("early")), Timestamp(4_102_000_000_000));
+    assert!(store.is_revoked(jti, None, "johndoe".into(), None, then).await.unwrap());
 }
