@@ -80,9 +80,14 @@ fn child(process: u32) -> Result<u32, Failure> {
 
 /// CPU seconds, user and system, that `server` spends on `requests`.
 pub(super) fn cpu_seconds(server: &Server, load: &mut Load, requests: usize) -> Result<f64, Failure> {
-    let before = ticks(server.id())?;
+    let before = cpu_so_far(server)?;
     load.send(requests).map_err(Failure::io("sending requests"))?;
-    let spent = ticks(server.id())? - before;
+    Ok(cpu_so_far(server)? - before)
+}
+
+/// CPU seconds, user and system, that `server` has spent since it started.
+pub(super) fn cpu_so_far(server: &Server) -> Result<f64, Failure> {
+    let spent = ticks(server.id())?;
     let hertz: f64 =
         run::read(std::process::Command::new("getconf").arg("CLK_TCK"))?.trim().parse().unwrap_or(100.0);
     Ok(spent / hertz)

@@ -19,6 +19,9 @@ use crate::failure::Failure;
 /// Requests per round: about half a second of CPU time, of which the kernel tells hundredths.
 const ROUND: usize = 8_000;
 
+/// In how many turns each round's requests are sent, so that what else the machine does falls on all variants alike.
+const TURNS: usize = 20;
+
 /// What is measured: without the layer first, for the others are compared with it.
 const VARIANTS: [(&str, &str); 3] = [
     ("bare", "without the layer"),
@@ -91,12 +94,19 @@ fn cpu(variants: &[Variant], rounds: usize) -> Result<Vec<Vec<f64>>, Failure> {
     let mut times = Vec::new();
     // One round more, whose times are left out: caches and connections to the database are cold in it.
     for round in 0..=rounds {
-        let mut seconds = Vec::new();
-        for (server, load) in &mut running {
-            seconds.push(measure::cpu_seconds(server, load, ROUND)?);
+        let so_far = |running: &[(Server, Load)]| {
+            running.iter().map(|(server, _)| measure::cpu_so_far(server)).collect::<Result<Vec<_>, _>>()
+        };
+        let before = so_far(&running)?;
+        for _ in 0..TURNS {
+            for (_, load) in &mut running {
+                load.send(ROUND / TURNS).map_err(Failure::io("sending requests"))?;
+            }
         }
+        // Whoever has no turn spends nothing.
+        let after = so_far(&running)?;
         if round > 0 {
-            times.push(seconds);
+            times.push(after.iter().zip(&before).map(|(after, before)| after - before).collect());
         }
     }
     Ok(times)

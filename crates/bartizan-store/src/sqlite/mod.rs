@@ -3,6 +3,7 @@
 mod api_keys;
 mod documents;
 mod failure;
+mod glance;
 mod limits;
 mod open;
 mod revocations;
@@ -20,7 +21,11 @@ use bartizan_core::{
 };
 use sqlx::SqlitePool;
 
-use self::{failure::Failure, writer::Writer};
+use self::{
+    failure::Failure,
+    glance::{Glance, NotAtOnce},
+    writer::Writer,
+};
 use crate::{
     Answers, ApiKeyPage, BoxFuture, Document, DocumentName, KeyRotation, RotationOutcome, SessionPage, Store,
     StoreError, answer_by, api_key::forgotten_by, document::check_length,
@@ -62,6 +67,8 @@ const PRUNED_AT_ONCE: u64 = 1000;
 pub struct SqliteStore {
     /// For messages.
     what: Box<str>,
+    /// Before the writer, whose connection is to close last.
+    glance: Glance,
     writer: Writer,
     readers: SqlitePool,
     timeout: Duration,
@@ -78,7 +85,7 @@ impl SqliteStore {
     pub async fn open_with_timeout(path: impl AsRef<Path>, timeout: Duration) -> Result<Self, StoreError> {
         let what = format!("the SQLite file {}", path.as_ref().display()).into_boxed_str();
         match open::open(path.as_ref(), timeout).await {
-            Ok((writer, readers)) => Ok(Self { what, writer, readers, timeout }),
+            Ok((glance, writer, readers)) => Ok(Self { what, glance, writer, readers, timeout }),
             Err(failure) => Err(failure.of(&what, timeout)),
         }
     }
@@ -113,7 +120,10 @@ impl Store for SqliteStore {
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Option<SessionRecord>, StoreError>> {
         Box::pin(async move {
-            let found = self.read(sessions::find(&self.readers, key)).await?;
+            let found = match self.glance.session(key) {
+                Ok(found) => found,
+                Err(NotAtOnce) => self.read(sessions::find(&self.readers, key)).await?,
+            };
             match found.filter(|record| record.is_alive(now)) {
                 Some(record) if record.is_stale(now) => self.write(sessions::Touch { key, now }).await,
                 found => Ok(found),

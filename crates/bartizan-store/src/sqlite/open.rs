@@ -13,7 +13,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::{failure::Failure, writer::Writer};
+use super::{failure::Failure, glance::Glance, writer::Writer};
 
 /// Each makes the next version of the tables, and says so as `user_version`.
 const MIGRATIONS: &[&str] = &[
@@ -27,7 +27,7 @@ const APPLICATION: i64 = 0x4272_747a;
 /// Reads at the same time. Each has a thread.
 const READERS: u32 = 4;
 
-pub(super) async fn open(path: &Path, timeout: Duration) -> Result<(Writer, SqlitePool), Failure> {
+pub(super) async fn open(path: &Path, timeout: Duration) -> Result<(Glance, Writer, SqlitePool), Failure> {
     // Absolute, for SQLite takes some names for more than a name: `:memory:`, `file:…?mode=ro`.
     let path = std::path::absolute(path).map_err(away)?;
     make(&path).map_err(|error| Failure::Away(Arc::new(error)))?;
@@ -55,7 +55,7 @@ pub(super) async fn open(path: &Path, timeout: Duration) -> Result<(Writer, Sqli
         .idle_timeout(None)
         .max_lifetime(None)
         .connect_lazy_with(options.clone().pragma("query_only", "ON"));
-    Ok((Writer::spawn(connection, options, readers.clone()), readers))
+    Ok((Glance::at(&path), Writer::spawn(connection, options, readers.clone()), readers))
 }
 
 #[derive(Debug, thiserror::Error)]

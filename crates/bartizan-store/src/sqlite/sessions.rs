@@ -12,18 +12,17 @@ use super::{PRUNED_AT_ONCE, integer, writer::Step};
 use crate::{ListedSession, SessionPage};
 
 /// `key, subject, scopes, created, touched, idle, expires`
-type Row = (Vec<u8>, String, String, i64, i64, i64, i64);
+pub(super) type Row = (Vec<u8>, String, String, i64, i64, i64, i64);
+
+/// The session with a key.
+pub(super) const FIND: &str =
+    "SELECT key, subject, scopes, created, touched, idle, expires FROM session WHERE key = ?1";
 
 pub(super) async fn find(
     executor: impl SqliteExecutor<'_>,
     key: SessionKey,
 ) -> Result<Option<SessionRecord>, sqlx::Error> {
-    let row: Option<Row> = sqlx::query_as(
-        "SELECT key, subject, scopes, created, touched, idle, expires FROM session WHERE key = ?1",
-    )
-    .bind(&key.as_bytes()[..])
-    .fetch_optional(executor)
-    .await?;
+    let row: Option<Row> = sqlx::query_as(FIND).bind(&key.as_bytes()[..]).fetch_optional(executor).await?;
     row.map(listed).transpose().map(|found| found.map(|found| found.record))
 }
 
@@ -204,7 +203,7 @@ impl Step for Prune {
     }
 }
 
-fn listed(
+pub(super) fn listed(
     (key, subject, scopes, created, touched, idle, expires): Row,
 ) -> Result<ListedSession, sqlx::Error> {
     let key = <[u8; 32]>::try_from(key)

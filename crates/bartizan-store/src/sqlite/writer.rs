@@ -194,7 +194,7 @@ mod tests {
 
     async fn writer(folder: &tempfile::TempDir) -> Writer {
         let path: PathBuf = folder.path().join("state");
-        open::open(&path, Duration::from_secs(5)).await.unwrap().0
+        open::open(&path, Duration::from_secs(5)).await.unwrap().1
     }
 
     #[tokio::test]
