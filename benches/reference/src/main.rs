@@ -48,7 +48,7 @@ async fn serve(folder: &Path, address: SocketAddr, variant: &str) -> Result<(), 
     fs::write(folder.join("cookie"), sign_in(&opened, address).await?)?;
     let listener = TcpListener::bind(address).await?;
     if variant == "bare" {
-        let router = opened.api.unguarded_router(1, &["read", "write"]);
+        let router = opened.api.dangerously_unguarded_router(1, &["read", "write"]);
         return Ok(axum::serve(listener, router).await?);
     }
     Ok(opened.api.serve(listener).await?)

@@ -187,7 +187,7 @@ impl ReferenceApi {
     /// The same, where whoever asks for `/profile` is taken for this account: what the policy's cost is measured over,
     /// and nothing to be served to anybody.
     #[doc(hidden)]
-    pub fn unguarded_router(&self, account: i64, scopes: &'static [&'static str]) -> Router {
+    pub fn dangerously_unguarded_router(&self, account: i64, scopes: &'static [&'static str]) -> Router {
         let profile = async move |State(api): State<Self>| {
             routes::profile::own(&api, account, scopes.iter().map(|scope| (*scope).to_owned()).collect())
                 .await
