@@ -165,6 +165,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn its_page_quotes_it_to_the_letter() {
+        let page = include_str!("../../../docs/reference-api.md");
+        let quotes: Vec<_> =
+            page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        assert_eq!(quotes.len(), 3);
+        for quote in quotes {
+            assert!(POLICY.contains(quote), "{quote}");
+        }
+    }
+
+    #[test]
     fn each_profile_of_the_built_in_policy_builds_without_a_warning() {
         let keys = Keys::new(&[b"0123456789abcdef0123456789abcdef"]).unwrap();
         for (profile, environment) in [
