@@ -72,12 +72,17 @@ pub(super) fn open(
     let ring = open.wait_for(opening)?;
     let refreshing = ring.refresh_on(open.runtime());
     let public: Arc<dyn FetchDocument> = Arc::new(HttpsFetch::new()?);
-    let clients: Vec<Arc<dyn FetchDocument>> = (0..issuers.trusted().len())
-        .map(|place| match authorities.get(place) {
-            Some(Some(ca)) => HttpsFetch::with_ca(ca.expose_secret().as_bytes())
+    let clients: Vec<Arc<dyn FetchDocument>> = issuers
+        .trusted()
+        .iter()
+        .enumerate()
+        .map(|(place, issuer)| match (issuer.ca(), authorities.get(place)) {
+            (None, _) => Ok(Arc::clone(&public)),
+            (Some(_), Some(Some(ca))) => HttpsFetch::with_ca(ca.expose_secret().as_bytes())
                 .map(|own| Arc::new(own) as _)
                 .map_err(|fault| TokenKeysError::Authority(place, fault)),
-            _ => Ok(Arc::clone(&public)),
+            // One whose authority was not read is not asked by those that browsers trust.
+            (Some(_), _) => Err(TokenKeysError::Authority(place, CaFault::None)),
         })
         .collect::<Result<_, _>>()?;
     // In written order, as the issuers are.
