@@ -1,8 +1,10 @@
 //! Rate limits, by the client's address and by the verified principal (RFC 6585 §4), and the headers that tell clients
 //! of them (draft-ietf-httpapi-ratelimit-headers-10).
 
-use alloc::{boxed::Box, format, string::String};
+use alloc::{boxed::Box, format};
 use core::{fmt::Write as _, net::IpAddr, time::Duration};
+
+use arrayvec::ArrayString;
 
 use crate::{
     HeaderId, PolicyErrorKind, Principal, Query, ResponseHeader, Timestamp,
@@ -237,15 +239,15 @@ impl Counts {
 
     /// The value of `RateLimit`: `"address";r=42;t=3`.
     pub(crate) fn header(&self) -> Box<[u8]> {
-        let mut text = String::new();
+        // Both with the largest numbers are 74 bytes, so writing cannot fail; and nothing is allocated but the value.
+        let mut text = ArrayString::<80>::new();
         for (name, count) in [("address", self.address), ("principal", self.principal)] {
             if let Some(Count { remaining, seconds, .. }) = count {
                 let separator = if text.is_empty() { "" } else { ", " };
-                // Writing to a string cannot fail.
                 let _ = write!(text, "{separator}\"{name}\";r={remaining};t={seconds}");
             }
         }
-        text.into_bytes().into()
+        text.as_bytes().into()
     }
 
     /// The value of `Retry-After`, where a bucket refused.
@@ -264,7 +266,7 @@ pub(crate) fn seconds(span: Duration) -> u32 {
 mod tests {
     use super::*;
     use crate::policy::{CredentialKind, Duration as Written, RouteLimitConfig};
-    use alloc::vec::Vec;
+    use alloc::{string::String, vec::Vec};
 
     fn limit(limit: u32, seconds: u64, burst: Option<u32>) -> LimitConfig {
         LimitConfig { limit, per: Written(Duration::from_secs(seconds)), burst }
@@ -368,6 +370,12 @@ mod tests {
             (Some(taken(false, 0, 0, 9000)), None, "\"address\";r=0;t=1", Some("1")),
             (Some(taken(false, 0, 1, 9000)), None, "\"address\";r=0;t=1", Some("1")),
             (Some(taken(false, 0, 1001, 9000)), None, "\"address\";r=0;t=2", Some("2")),
+            (
+                Some(taken(true, u32::MAX, 0, u64::from(u32::MAX) * 1000)),
+                Some(taken(true, u32::MAX, 0, u64::from(u32::MAX) * 2000)),
+                "\"address\";r=4294967295;t=4294967295, \"principal\";r=4294967295;t=4294967295",
+                None,
+            ),
             (
                 Some(taken(true, 9, 0, 1000)),
                 Some(taken(false, 0, 60_000, 90_000)),
