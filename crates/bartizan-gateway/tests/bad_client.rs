@@ -332,15 +332,18 @@ fn an_upload_that_stops() {
 
 #[test]
 fn a_client_that_does_not_read() {
-    let upstream = Upstream::start(|_, mut client| {
+    let (cut, was_cut) = mpsc::channel();
+    let upstream = Upstream::start(move |_, mut client| {
         client.head().unwrap();
         client.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n");
         while client.stream.write_all(&vec![b'x'; 65_536]).is_ok() {}
+        let _ = cut.send(());
     });
     let gateway = Served::start("idle_timeout = \"300ms\"\n---", upstream.address);
     let mut client = gateway.client();
     client.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    thread::sleep(Duration::from_millis(1500));
+    // Nothing is read before the upstream has been let go.
+    was_cut.recv_timeout(Duration::from_secs(10)).expect("the gateway gives the client up");
     // The connection was cut: what can still be read ends, long before the gigabyte.
     let mut left = 0_usize;
     let some = |bytes: &[u8]| Some((bytes.len(), bytes.len())).filter(|(count, _)| *count > 0);
