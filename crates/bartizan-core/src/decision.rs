@@ -1,6 +1,6 @@
 //! What the engine decides about a request.
 
-use alloc::{boxed::Box, string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use core::net::IpAddr;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
@@ -253,7 +253,7 @@ pub struct Grant {
 /// Who asks, and the credential that says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Verified {
-    pub(crate) principal: Principal,
+    pub(crate) principal: Arc<Principal>,
     /// From when on the credential is refused, as far as it says so itself. `None` is never.
     pub(crate) ends: Option<Timestamp>,
     pub(crate) session: Option<SessionKey>,

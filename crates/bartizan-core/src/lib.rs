@@ -42,7 +42,7 @@ pub use decision::{
     Step, TokenDigest, Warning,
 };
 pub use denial::{DenialCode, Reason};
-pub use engine::{Engine, Evaluation, RequestEdits, TokenIssuer, is_handoff};
+pub use engine::{Engine, Evaluation, Paused, RequestEdits, TokenIssuer, is_handoff};
 pub use error::{PolicyError, PolicyErrorKind};
 pub use forwarding::{is_hop_by_hop, is_protected, is_stripped};
 pub use origin::OriginError;

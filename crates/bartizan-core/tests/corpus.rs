@@ -1,18 +1,34 @@
 //! Runs the corpus against the engine itself.
 
 use bartizan_core::{
-    CookieEdit, Decision, Denial, Deployment, Entropy, Form, Grant, Reply, RequestHead, ResponseHead, Step,
-    Timestamp,
+    CookieEdit, Decision, Denial, Deployment, Entropy, Evaluation, Form, Grant, HeaderPair, NoTrace, Reply,
+    RequestHead, ResponseHead, Step, Timestamp,
 };
 use bartizan_corpus::{Case, CaseStore, Corpus, Handled, Head, Observed, Request, Surface, problem_code};
 
 #[test]
 fn the_engine_agrees() {
     let corpus = Corpus::load().unwrap();
-    match corpus.check(Surface::Engine, NOW, send) {
+    match corpus.check(Surface::Engine, NOW, |case| send(case, Asking::Straight)) {
         Ok(count) => println!("{count} cases"),
         Err(report) => panic!("{report}"),
     }
+}
+
+#[test]
+fn to_pause_changes_nothing() {
+    let corpus = Corpus::load().unwrap();
+    if let Err(report) = corpus.check(Surface::Engine, NOW, |case| send(case, Asking::WithPauses)) {
+        panic!("{report}");
+    }
+}
+
+/// How an evaluation is asked for its decision.
+#[derive(Clone, Copy, PartialEq)]
+enum Asking {
+    Straight,
+    /// It pauses with every question, and once more with the answer.
+    WithPauses,
 }
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
@@ -29,7 +45,7 @@ impl Entropy for Counter {
     }
 }
 
-fn send(case: &Case) -> Result<Observed, String> {
+fn send(case: &Case, asking: Asking) -> Result<Observed, String> {
     let Request::Head(request) = &case.request else { return Err("bytes are for a socket".into()) };
     let (engine, _) = case.build(Deployment::default())?;
     let mut store = case.store();
@@ -44,19 +60,47 @@ fn send(case: &Case) -> Result<Observed, String> {
         http2: false,
         headers: request.headers.iter().map(|(name, value)| (name.as_bytes(), &value[..])),
     };
-    let mut evaluation = engine.evaluate(&head, NOW, Counter(1));
-    loop {
-        match evaluation.step() {
-            Step::Need(query) => evaluation.supply(store.answer(&query)),
-            Step::NeedForm { limit } => {
-                let body = request.body[..request.body.len().min(limit)].to_vec();
-                evaluation.supply_form(Form { body, truncated: request.body.len() > limit });
-            }
-            Step::Done(Decision::Allow(grant)) => return Ok(handle(case, request, &grant, &mut store)),
-            Step::Done(Decision::Respond(reply)) => return Ok(observed(None, &reply)),
-            Step::Done(Decision::Deny(denial)) => return refused(&denial),
-        }
+    let evaluation = engine.evaluate(&head, NOW, Counter(1));
+    match decide(evaluation, &head, request, &mut store, asking) {
+        Decision::Allow(grant) => Ok(handle(case, request, &grant, &mut store)),
+        Decision::Respond(reply) => Ok(observed(None, &reply)),
+        Decision::Deny(denial) => refused(&denial),
     }
+}
+
+fn decide<'r, H>(
+    evaluation: Evaluation<'_, 'r, H, Counter, NoTrace>,
+    head: &RequestHead<'r, H>,
+    request: &Head,
+    store: &mut CaseStore,
+    asking: Asking,
+) -> Decision
+where
+    H: Iterator<Item = HeaderPair<'r>> + Clone,
+{
+    let (mut paused, mut again);
+    let mut evaluation = evaluation;
+    let step = evaluation.step();
+    if let Step::Done(decision) = step {
+        return decision;
+    }
+    if asking == Asking::WithPauses {
+        paused = evaluation.pause();
+        evaluation = paused.resume(head, Counter(1));
+    }
+    match step {
+        Step::Need(query) => evaluation.supply(store.answer(&query)),
+        Step::NeedForm { limit } => {
+            let body = request.body[..request.body.len().min(limit)].to_vec();
+            evaluation.supply_form(Form { body, truncated: request.body.len() > limit });
+        }
+        Step::Done(_) => {}
+    }
+    if asking == Asking::WithPauses {
+        again = evaluation.pause();
+        evaluation = again.resume(head, Counter(1));
+    }
+    decide(evaluation, head, request, store, asking)
 }
 
 /// What a surface does with an allowed request: edit it, hand it over, edit the response.

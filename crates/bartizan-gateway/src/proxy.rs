@@ -116,7 +116,7 @@ async fn judge(
         match evaluation.step() {
             Step::Done(decision) => return Ok(decision),
             Step::Need(query) => {
-                let answer = before_deadline(session, session.worker.store.answer(query)).await;
+                let answer = ask_store(session, query).await;
                 evaluation.supply(answer.map_err(|Late| Reason::new(DenialCode::StoreUnavailable))?);
             }
             Step::NeedForm { limit } => {
@@ -129,6 +129,15 @@ async fn judge(
                 evaluation.supply_form(form);
             }
         }
+    }
+}
+
+/// What the store answers: at once where it can.
+async fn ask_store(session: &Session, query: Query) -> Result<Answer, Late> {
+    let store = &session.worker.store;
+    match store.try_answer(query) {
+        Ok(answer) => Ok(answer),
+        Err(query) => before_deadline(session, store.answer(query)).await,
     }
 }
 
@@ -244,7 +253,7 @@ async fn ask(session: &Session, grant: &Grant, edits: &mut ResponseEdits, first:
     session.enter(Phase::Deciding);
     let mut next = Some(first);
     while let Some(query) = next {
-        let answer = before_deadline(session, session.worker.store.answer(query)).await;
+        let answer = ask_store(session, query).await;
         grant.supply(edits, &answer.unwrap_or(Answer::Unavailable), OsEntropy);
         next = edits.take_query();
     }

@@ -39,11 +39,26 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Answers: Send + Sync + 'static {
     /// Answers `query`. The future may be dropped at any point, when the client goes away.
     fn answer(&self, query: Query) -> BoxFuture<'_, Answer>;
+
+    /// Answers `query` at once, on the thread that asks, or gives it back for [`answer`](Self::answer), which can answer
+    /// all that this can. It waits for nobody and needs no runtime: whoever keeps things in this process spares each
+    /// request a future by it. By default nothing is answered so.
+    ///
+    /// # Errors
+    ///
+    /// The query, where it has to be waited for.
+    fn try_answer(&self, query: Query) -> Result<Answer, Query> {
+        Err(query)
+    }
 }
 
 impl<T: Answers + ?Sized> Answers for Arc<T> {
     fn answer(&self, query: Query) -> BoxFuture<'_, Answer> {
         (**self).answer(query)
+    }
+
+    fn try_answer(&self, query: Query) -> Result<Answer, Query> {
+        (**self).try_answer(query)
     }
 }
 
@@ -54,6 +69,10 @@ pub struct NoStore;
 impl Answers for NoStore {
     fn answer(&self, _query: Query) -> BoxFuture<'_, Answer> {
         Box::pin(std::future::ready(Answer::Unavailable))
+    }
+
+    fn try_answer(&self, _query: Query) -> Result<Answer, Query> {
+        Ok(Answer::Unavailable)
     }
 }
 

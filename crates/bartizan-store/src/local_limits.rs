@@ -113,6 +113,18 @@ impl<A: Answers> Answers for WithLocalLimits<A> {
             shared.unwrap_or_else(|| Answer::Taken(self.buckets.take(key, quota, cost, now)))
         })
     }
+
+    fn try_answer(&self, query: Query) -> Result<Answer, Query> {
+        let Query::Take { key, quota, cost, store, now } = query else { return self.inner.try_answer(query) };
+        if store == LimitStore::Shared && !self.outage.leaves_alone(now) {
+            if let counted @ Answer::Taken(_) = self.inner.try_answer(query)? {
+                self.outage.end();
+                return Ok(counted);
+            }
+            self.outage.begin(now);
+        }
+        Ok(Answer::Taken(self.buckets.take(key, quota, cost, now)))
+    }
 }
 
 /// Whether a store that counts for all is away, and since when it was left alone.
@@ -126,12 +138,18 @@ impl Outage {
     /// Whether this request may ask the store: any, or while it is away one in every [`PAUSE`].
     fn lets_ask(&self, now: Timestamp) -> bool {
         let again = self.again.load(Ordering::Relaxed);
+        again == 0 || (!is_pause(again, now) && self.next_turn(again, now))
+    }
+
+    /// Whether the store is away and nobody asks it.
+    fn leaves_alone(&self, now: Timestamp) -> bool {
+        is_pause(self.again.load(Ordering::Relaxed), now)
+    }
+
+    /// Takes the one turn after a pause, if no other request was faster.
+    fn next_turn(&self, again: u64, now: Timestamp) -> bool {
         let next = now.after(PAUSE).0;
-        // A clock that stepped back must not leave the store alone for as long as the step was.
-        let is_left_alone = now.0 < again && again <= next;
-        again == 0
-            || (!is_left_alone
-                && self.again.compare_exchange(again, next, Ordering::Relaxed, Ordering::Relaxed).is_ok())
+        self.again.compare_exchange(again, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     fn begin(&self, now: Timestamp) {
@@ -149,6 +167,12 @@ impl Outage {
             tracing::info!(target: "bartizan::store", "the store counts requests again");
         }
     }
+}
+
+/// Whether `now` is in the pause that ends with `again`. A clock that stepped back must not leave the store alone for as
+/// long as the step was.
+fn is_pause(again: u64, now: Timestamp) -> bool {
+    now.0 < again && again <= now.after(PAUSE).0
 }
 
 /// What `future` comes to, if it does in time. What is there at once needs no timer.

@@ -2,14 +2,14 @@
 //!
 //! Nearly every response of an API gets the same dozen headers. Appending them one by one hashes each name and
 //! grows the map under way; cloning a map that has them already does neither. Most handlers set only a type and
-//! a length, so a finished map has places for these two.
+//! a length, so a finished map has places for these two, and for what is computed for each response.
 
 use std::{mem, sync::OnceLock};
 
-use bartizan_core::HeaderId;
+use bartizan_core::{HeaderId, ResponseHeader};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::headers::Prepared;
+use crate::headers::{Prepared, name};
 
 /// A policy gives few different lists: one for each kind of response, with and without CORS. What goes beyond
 /// is appended.
@@ -19,22 +19,32 @@ const MOST: usize = 32;
 #[derive(Debug, Default)]
 pub(crate) struct Finished([OnceLock<Map>; MOST]);
 
+/// A header of one response alone.
+type Computed = (ResponseHeader, Box<[u8]>);
+
 #[derive(Debug)]
 struct Map {
     ids: Box<[HeaderId]>,
-    /// The places first, then the headers of `ids`.
+    computed: Box<[ResponseHeader]>,
+    /// The places first, then the headers of `ids`. Empty where one name came twice: a map has one place for it.
     headers: HeaderMap,
 }
 
 impl Finished {
-    /// Appends the headers of `ids`, by putting a finished map in the place of `headers`. Returns `false`, and
-    /// does nothing, where that is no cheaper than to append them.
-    pub(crate) fn append(&self, headers: &mut HeaderMap, ids: &[HeaderId], prepared: &Prepared) -> bool {
+    /// Appends what the engine prepared and computed, by putting a finished map in the place of `headers`. Returns
+    /// `false`, and does nothing, where that is no cheaper than to append them.
+    pub(crate) fn append(
+        &self,
+        headers: &mut HeaderMap,
+        ids: &[HeaderId],
+        computed: &[Computed],
+        prepared: &Prepared,
+    ) -> bool {
         // Whatever else the handler set has to be appended in its turn, and what came twice has no place.
         if headers.len() >= ids.len() || headers.keys_len() < headers.len() {
             return false;
         }
-        let Some(finished) = self.find(ids, prepared) else { return false };
+        let Some(finished) = self.find(ids, computed, prepared) else { return false };
         let is_plain = headers.keys().all(has_place);
         // What the handler said of the same stands before what is appended.
         if !is_plain && headers.keys().any(|name| !has_place(name) && finished.contains_key(name)) {
@@ -54,6 +64,13 @@ impl Finished {
                 }
             }
         }
+        let mut all_fit = true;
+        for ((_, value), place) in computed.iter().zip(places) {
+            match HeaderValue::from_bytes(value) {
+                Ok(value) => *place = value,
+                Err(_) => all_fit = false,
+            }
+        }
         if !is_plain {
             let others = own.into_iter().filter_map(|(name, value)| Some((name?, value)));
             headers.extend(others.filter(|(name, _)| !has_place(name)));
@@ -65,14 +82,22 @@ impl Finished {
         if !has_length {
             headers.remove(header::CONTENT_LENGTH);
         }
+        // What cannot be a header's value is left out.
+        if !all_fit {
+            for (header, _) in computed.iter().filter(|(_, value)| HeaderValue::from_bytes(value).is_err()) {
+                headers.remove(name(*header));
+            }
+        }
         true
     }
 
-    fn find(&self, ids: &[HeaderId], prepared: &Prepared) -> Option<&HeaderMap> {
-        self.0.iter().find_map(|slot| {
-            let map = slot.get_or_init(|| Map::new(ids, prepared));
-            (*map.ids == *ids).then_some(&map.headers)
-        })
+    fn find(&self, ids: &[HeaderId], computed: &[Computed], prepared: &Prepared) -> Option<&HeaderMap> {
+        let names = || computed.iter().map(|(header, _)| *header);
+        let map = self.0.iter().find_map(|slot| {
+            let map = slot.get_or_init(|| Map::new(ids, names().collect(), prepared));
+            (*map.ids == *ids && map.computed.iter().copied().eq(names())).then_some(map)
+        })?;
+        Some(&map.headers).filter(|headers| !headers.is_empty())
     }
 }
 
@@ -81,15 +106,19 @@ fn has_place(name: &HeaderName) -> bool {
 }
 
 impl Map {
-    fn new(ids: &[HeaderId], prepared: &Prepared) -> Self {
-        let mut headers = HeaderMap::with_capacity(ids.len() + 2);
-        for place in [header::CONTENT_TYPE, header::CONTENT_LENGTH] {
-            headers.insert(place, HeaderValue::from_static(""));
+    fn new(ids: &[HeaderId], computed: Box<[ResponseHeader]>, prepared: &Prepared) -> Self {
+        let mut headers = HeaderMap::with_capacity(2 + computed.len() + ids.len());
+        let places = [header::CONTENT_TYPE, header::CONTENT_LENGTH].into_iter();
+        for place in places.chain(computed.iter().map(|header| name(*header))) {
+            headers.append(place, HeaderValue::from_static(""));
         }
         for (name, value) in ids.iter().filter_map(|id| prepared.get(id.index())) {
             headers.append(name.clone(), value.clone());
         }
-        Self { ids: ids.into(), headers }
+        if headers.keys_len() < headers.len() {
+            headers.clear();
+        }
+        Self { ids: ids.into(), computed, headers }
     }
 }
 
@@ -111,17 +140,30 @@ mod tests {
         let engine = engine();
         let prepared = crate::headers::prepare(&engine);
         let finished = Finished::default();
-        for (own, count, replaces) in [
-            (&[("content-type", "text/plain"), ("content-length", "2")][..], 6, true),
-            (&[("content-length", "2")], 6, true),
-            (&[("etag", "x"), ("content-type", "text/plain")], 6, true),
-            (&[("referrer-policy", "origin"), ("content-type", "text/plain")], 6, false),
-            (&[("link", "a"), ("content-type", "text/plain"), ("etag", "x")], 6, true),
-            (&[], 6, true),
-            (&[("content-type", "text/plain"), ("content-type", "text/html")], 6, false),
-            (&[("link", "a"), ("link", "b")], 6, false),
-            (&[("content-type", "text/plain"), ("content-length", "2")], 2, false),
-        ] {
+        let limit = || (ResponseHeader::RateLimit, (*b"\"address\";r=1;t=2").into());
+        let sunset = || (ResponseHeader::Sunset, (*b"x").into());
+        let policy = || (ResponseHeader::ReferrerPolicy, (*b"origin").into());
+        let unfit = || (ResponseHeader::Sunset, (*b"x\n").into());
+        let plain = &[("content-type", "text/plain"), ("content-length", "2")][..];
+        let of_one: [(_, Vec<Computed>, _, _); 15] = [
+            (plain, vec![], 6, true),
+            (&[("content-length", "2")], vec![], 6, true),
+            (&[("etag", "x"), ("content-type", "text/plain")], vec![], 6, true),
+            (&[("referrer-policy", "origin"), ("content-type", "text/plain")], vec![], 6, false),
+            (&[("link", "a"), ("content-type", "text/plain"), ("etag", "x")], vec![], 6, true),
+            (&[], vec![], 6, true),
+            (&[("content-type", "text/plain"), ("content-type", "text/html")], vec![], 6, false),
+            (&[("link", "a"), ("link", "b")], vec![], 6, false),
+            (plain, vec![], 2, false),
+            (plain, vec![limit()], 6, true),
+            (&[("etag", "x")], vec![limit(), sunset()], 6, true),
+            (plain, vec![unfit(), limit()], 6, true),
+            (&[("ratelimit", "x")], vec![limit()], 6, false),
+            // One name twice, prepared and computed, or computed alone.
+            (plain, vec![policy()], 6, false),
+            (plain, vec![limit(), limit()], 6, false),
+        ];
+        for (own, computed, count, replaces) in of_one {
             let ids = &grant_ids(&engine)[..count];
             let mut map = HeaderMap::new();
             for (name, value) in own {
@@ -132,11 +174,18 @@ mod tests {
                 let (name, value) = &prepared[id.index()];
                 appended.append(name.clone(), value.clone());
             }
+            for (header, value) in &computed {
+                crate::headers::append(&mut appended, name(*header), value);
+            }
             for _ in 0..2 {
                 let mut map = map.clone();
-                assert_eq!(finished.append(&mut map, ids, &prepared), replaces, "{own:?}");
+                assert_eq!(
+                    finished.append(&mut map, ids, &computed, &prepared),
+                    replaces,
+                    "{own:?} {computed:?}"
+                );
                 if replaces {
-                    assert_eq!(sorted(&map), sorted(&appended), "{own:?}");
+                    assert_eq!(sorted(&map), sorted(&appended), "{own:?} {computed:?}");
                 }
             }
         }
@@ -148,10 +197,19 @@ mod tests {
         let prepared = crate::headers::prepare(&engine);
         let finished = Finished::default();
         let ids = grant_ids(&engine);
-        for length in 0..=MOST {
-            let list: Vec<HeaderId> = ids.iter().copied().cycle().take(length + 1).collect();
-            assert_eq!(finished.append(&mut HeaderMap::new(), &list, &prepared), length < MOST, "{length}");
+        let computed = |number: usize| -> Vec<Computed> {
+            ResponseHeader::ALL[..number].iter().map(|header| (*header, Box::default())).collect()
+        };
+        let mut count = 0;
+        for (ids, number) in (1..=ids.len()).flat_map(|length| (0..12).map(move |number| (length, number))) {
+            let mut headers = HeaderMap::new();
+            finished.append(&mut headers, &grant_ids(&engine)[..ids], &computed(number), &prepared);
+            count += 1;
         }
+        assert!(count > MOST);
+        let list: Vec<HeaderId> = ids.iter().copied().rev().collect();
+        assert!(!finished.append(&mut HeaderMap::new(), &list, &[], &prepared));
+        assert!(Finished::default().append(&mut HeaderMap::new(), &list, &[], &prepared));
     }
 
     fn engine() -> Engine {

@@ -22,7 +22,7 @@ use crate::{
     claims, connection, csrf_token,
     extract::{ClientIp, CspNonce},
     headers,
-    judge::{Judged, Seen, Shared},
+    judge::{Asks, Judged, Seen, Shared},
     session_error::SessionError,
     session_handle::{Handle, Sessions},
 };
@@ -43,7 +43,7 @@ pin_project! {
 pin_project! {
     #[project = StateProjection]
     enum State<S, F, I, O> {
-        // The engine needs an answer; then the service is called.
+        // The engine waits for an answer; then the service is called.
         Asking { judged: BoxFuture<'static, Judged<I>>, shared: Arc<Shared>, seen: Option<Seen>, inner: S },
         Handling { #[pin] future: F, passed: Passed },
         Replying { response: Option<Response<O>> },
@@ -71,8 +71,14 @@ where
     I::Data: Send,
     I::Error: Into<BoxError>,
 {
-    pub(crate) fn asking(shared: &Arc<Shared>, request: Request<I>, seen: Seen, inner: S) -> Self {
-        let judged = Arc::clone(shared).judge_slowly(request, seen.peer);
+    pub(crate) fn asking(
+        shared: &Arc<Shared>,
+        asks: Box<Asks>,
+        request: Request<I>,
+        seen: Seen,
+        inner: S,
+    ) -> Self {
+        let judged = Arc::clone(shared).judge_slowly(asks, request, seen.peer);
         Self { state: State::Asking { judged, shared: Arc::clone(shared), seen: Some(seen), inner } }
     }
 

@@ -52,7 +52,7 @@ fn intern(text: &str) -> Option<&'static str> {
     Some(text)
 }
 
-fn name(header: ResponseHeader) -> HeaderName {
+pub(crate) fn name(header: ResponseHeader) -> HeaderName {
     HeaderName::from_static(header.as_str())
 }
 
@@ -71,15 +71,15 @@ pub(crate) fn edit_response(
     if edits.removes_protected() {
         remove_where(headers, |name| edits.removes(name));
     }
-    if !finished.append(headers, edits.prepared(), prepared) {
+    if !finished.append(headers, edits.prepared(), edits.computed(), prepared) {
         // Once, so that the map grows at most once.
         headers.reserve(edits.prepared().len() + edits.computed().len() + edits.set_cookies().len());
         for (name, value) in edits.prepared().iter().filter_map(|id| prepared.get(id.index())) {
             headers.append(name, value.clone());
         }
-    }
-    for (header, value) in edits.computed() {
-        append(headers, name(*header), value);
+        for (header, value) in edits.computed() {
+            append(headers, name(*header), value);
+        }
     }
     for cookie in edits.set_cookies() {
         append(headers, header::SET_COOKIE, cookie);
@@ -96,14 +96,30 @@ pub(crate) fn edit_request(headers: &mut HeaderMap, edits: RequestEdits<'_>) {
 
 fn strip(headers: &mut HeaderMap, edits: RequestEdits<'_>) {
     remove_where(headers, |name| !edits.passes(name));
-    let lines: Vec<HeaderValue> = headers.get_all(header::COOKIE).iter().cloned().collect();
-    let edited: Vec<CookieEdit> = lines.iter().map(|line| edits.cookie(line.as_bytes())).collect();
-    if edited.iter().all(|edit| *edit == CookieEdit::Keep) {
-        return;
+    let mut lines = headers.get_all(header::COOKIE).iter();
+    let Some(line) = lines.next() else { return };
+    if lines.next().is_some() {
+        return strip_lines(headers, edits);
     }
+    // Browsers send one.
+    match edits.cookie(line.as_bytes()) {
+        CookieEdit::Keep => {}
+        edit => {
+            headers.remove(header::COOKIE);
+            if let CookieEdit::Replace(value) = edit {
+                append(headers, header::COOKIE, &value);
+            }
+        }
+    }
+}
+
+/// Of several `Cookie` lines, in their order.
+#[cold]
+fn strip_lines(headers: &mut HeaderMap, edits: RequestEdits<'_>) {
+    let lines: Vec<HeaderValue> = headers.get_all(header::COOKIE).iter().cloned().collect();
     headers.remove(header::COOKIE);
-    for (line, edit) in lines.into_iter().zip(edited) {
-        match edit {
+    for line in lines {
+        match edits.cookie(line.as_bytes()) {
             CookieEdit::Keep => drop(headers.append(header::COOKIE, line)),
             CookieEdit::Replace(value) => append(headers, header::COOKIE, &value),
             CookieEdit::Drop => {}
@@ -155,7 +171,7 @@ pub(crate) fn bare_response(reply: &Reply) -> axum::response::Response {
 }
 
 /// Appends a header. What cannot be a header's value (a stranger's cookie with a control character) is left out.
-fn append(headers: &mut HeaderMap, name: HeaderName, value: &[u8]) {
+pub(crate) fn append(headers: &mut HeaderMap, name: HeaderName, value: &[u8]) {
     if let Ok(value) = HeaderValue::from_bytes(value) {
         headers.append(name, value);
     }

@@ -1,6 +1,7 @@
-//! From a request to a decision: at once where the engine asks nothing, else on the heap.
+//! From a request to a decision: at once where whoever is asked answers at once, else on the heap.
 
 use std::{
+    any::Any,
     future::poll_fn,
     net::IpAddr,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -9,7 +10,8 @@ use std::{
 };
 
 use bartizan_core::{
-    Answer, Decision, Engine, Evaluation, HeaderPair, NoTrace, Query, RequestHead, Scheme, Step, policy::Mode,
+    Answer, Decision, Engine, Evaluation, HeaderPair, NoTrace, Paused, Query, RequestHead, Scheme, Step,
+    policy::Mode,
 };
 use http::{Method, Request, Uri, uri::PathAndQuery};
 use http_body::Body;
@@ -58,28 +60,39 @@ impl Seen {
 /// A decision with the request that it is about.
 pub(crate) type Judged<B> = (Decision, Request<RequestBody<B>>);
 
+/// Where judging stopped, and what for.
+pub(crate) struct Asks {
+    paused: Paused,
+    /// A question.
+    step: Step,
+}
+
 impl Shared {
-    /// Decides, unless the engine has to ask somebody first.
+    /// Decides, unless somebody has to be waited for.
     #[inline]
     pub(crate) fn judge<B>(
         &self,
         request: &Request<B>,
         target: &Uri,
         peer: Option<IpAddr>,
-    ) -> Option<Decision> {
+    ) -> Result<Decision, Box<Asks>> {
         let head = connection::head(request, target, peer, self.scheme);
         let mut evaluation = self.engine.evaluate(&head, OsClock, OsEntropy);
-        let decision = evaluation.decide_unasked();
-        if let Some(decision @ Decision::Deny(_)) = &decision {
-            log_denial(decision, &head, &evaluation);
+        match evaluation.step() {
+            Step::Done(decision) => {
+                if let Decision::Deny(_) = &decision {
+                    log_denial(&decision, &head, &evaluation);
+                }
+                Ok(decision)
+            }
+            question => go_on_at_once(&*self.store, evaluation, &head, question),
         }
-        decision
     }
 
-    /// Decides with the store's answers and the form's fields. It begins again, with a request that it owns, so
-    /// that only requests that need this pay for it.
+    /// Goes on with answers that have to be waited for, and with a request that it owns.
     pub(crate) fn judge_slowly<B>(
         self: Arc<Self>,
+        asks: Box<Asks>,
         request: Request<B>,
         peer: Option<IpAddr>,
     ) -> BoxFuture<'static, Judged<B>>
@@ -95,9 +108,10 @@ impl Shared {
             let decision = {
                 let target = connection::target(request.uri(), request.extensions());
                 let head = connection::head(&request, target, peer, self.scheme);
-                let mut evaluation = self.engine.evaluate(&head, OsClock, OsEntropy);
+                let Asks { mut paused, mut step } = *asks;
+                let mut evaluation = paused.resume(&head, OsEntropy);
                 let decision = loop {
-                    match evaluation.step() {
+                    match step {
                         Step::Done(decision) => break decision,
                         Step::Need(query) => evaluation.supply(ask(&*self.store, query).await),
                         Step::NeedForm { limit } => {
@@ -106,12 +120,42 @@ impl Shared {
                             evaluation.supply_form(form);
                         }
                     }
+                    step = evaluation.step();
                 };
                 log_denial(&decision, &head, &evaluation);
                 decision
             };
             (decision, request.map(|()| body))
         })
+    }
+}
+
+/// Decides with what is answered at once, up to the first question that is not.
+#[inline(never)]
+fn go_on_at_once<'r, H>(
+    store: &dyn Answers,
+    mut evaluation: Evaluation<'_, 'r, H, OsEntropy, NoTrace>,
+    head: &RequestHead<'r, H>,
+    question: Step,
+) -> Result<Decision, Box<Asks>>
+where
+    H: Iterator<Item = HeaderPair<'r>> + Clone,
+{
+    let mut step = question;
+    loop {
+        let asked = match step {
+            Step::Done(decision) => {
+                log_denial(&decision, head, &evaluation);
+                return Ok(decision);
+            }
+            Step::Need(query) => try_ask(store, query).map_err(Step::Need),
+            Step::NeedForm { .. } => Err(step),
+        };
+        match asked {
+            Ok(answer) => evaluation.supply(answer),
+            Err(step) => return Err(Box::new(Asks { paused: evaluation.pause(), step })),
+        }
+        step = evaluation.step();
     }
 }
 
@@ -138,8 +182,17 @@ fn log_denial<'r, H>(
     .emit();
 }
 
-/// Asks the store. One that panics has not answered, and the door stays closed.
+/// Asks the store, if it answers at once. One that panics has not answered, and the door stays closed.
+fn try_ask(store: &dyn Answers, query: Query) -> Result<Answer, Query> {
+    catch_unwind(AssertUnwindSafe(|| store.try_answer(query))).unwrap_or_else(|panic| Ok(unanswered(panic)))
+}
+
+/// The same, waiting for the answer.
 async fn ask(store: &dyn Answers, query: Query) -> Answer {
+    let query = match try_ask(store, query) {
+        Ok(answer) => return answer,
+        Err(query) => query,
+    };
     let (mut query, mut asked) = (Some(query), None);
     poll_fn(|cx| {
         let answer = AssertUnwindSafe(|| {
@@ -148,10 +201,13 @@ async fn ask(store: &dyn Answers, query: Query) -> Answer {
             }
             asked.as_mut().map_or(Poll::Ready(Answer::Unavailable), |answer| answer.as_mut().poll(cx))
         });
-        catch_unwind(answer).unwrap_or_else(|panic| {
-            forget(panic);
-            Poll::Ready(Answer::Unavailable)
-        })
+        catch_unwind(answer).unwrap_or_else(|panic| Poll::Ready(unanswered(panic)))
     })
     .await
+}
+
+#[cold]
+fn unanswered(panic: Box<dyn Any + Send>) -> Answer {
+    forget(panic);
+    Answer::Unavailable
 }

@@ -133,7 +133,7 @@ impl<S, B> Layer<S> for BartizanLayer<B> {
 
 /// A service behind a policy; [`BartizanLayer`] makes it.
 ///
-/// The inner service is cloned only for requests that the store or a form has to be asked about.
+/// The inner service is cloned only for requests about which a store or a form has to be waited for.
 pub struct BartizanService<S, B> {
     inner: S,
     shared: Arc<Shared>,
@@ -171,12 +171,15 @@ where
     fn call(&mut self, request: Request<I>) -> Self::Future {
         let target = connection::target(request.uri(), request.extensions());
         let seen = Seen::of(&request, target);
-        if let Some(decision) = self.shared.judge(&request, target, seen.peer) {
-            return ResponseFuture::settled(&self.shared, decision, seen, request, &mut self.inner);
-        }
+        let asks = match self.shared.judge(&request, target, seen.peer) {
+            Ok(decision) => {
+                return ResponseFuture::settled(&self.shared, decision, seen, request, &mut self.inner);
+            }
+            Err(asks) => asks,
+        };
         // The service that was polled ready is the one to call; its clone waits for the next request.
         let clone = self.inner.clone();
         let inner = mem::replace(&mut self.inner, clone);
-        ResponseFuture::asking(&self.shared, request, seen, inner)
+        ResponseFuture::asking(&self.shared, asks, request, seen, inner)
     }
 }

@@ -185,7 +185,7 @@ pub(crate) struct Handle {
     pub(crate) store: Arc<dyn Answers>,
     pub(crate) client_ip: Option<IpAddr>,
     /// Who was verified on the way in, and by which session.
-    verified: Option<(SessionKey, Principal)>,
+    verified: Option<(SessionKey, Arc<Principal>)>,
     outbox: Mutex<Outbox>,
 }
 
@@ -225,7 +225,7 @@ impl Handle {
             engine: engine.clone(),
             store: Arc::clone(store),
             client_ip: grant.client_ip(),
-            verified: grant.session().zip(grant.principal().cloned()),
+            verified: grant.session().zip(grant.shared_principal()),
             outbox: Mutex::new(Outbox { presented, ..Outbox::default() }),
         })
     }
@@ -253,7 +253,7 @@ impl Handle {
         let Some(key) = self.presented() else { return Ok(None) };
         // Unless the handler has signed somebody else in, or out.
         if let Some((_, principal)) = self.verified.as_ref().filter(|(verified, _)| *verified == key) {
-            return Ok(Some(Session(principal.clone())));
+            return Ok(Some(Session(Principal::clone(principal))));
         }
         let now = OsClock.now();
         match self.store.answer(Query::Session { key, now }).await {

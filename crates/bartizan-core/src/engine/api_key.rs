@@ -1,6 +1,6 @@
 //! API keys in the course of a request: what is compiled, what is asked, what the answer comes to.
 
-use alloc::{boxed::Box, format};
+use alloc::{boxed::Box, format, sync::Arc};
 use core::time::Duration;
 
 use super::evaluation::{Evaluation, Stop};
@@ -111,7 +111,7 @@ where
         }
         let kind = CredentialKind::ApiKey;
         let principal = Principal { subject: record.owner, issuer: None, kind, scopes: record.scopes };
-        Verified { principal, ends: record.expires, session: None, claims: None }
+        Verified { principal: Arc::new(principal), ends: record.expires, session: None, claims: None }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Credentials in the course of a request: which one is asked about, what the answer means, and whether it will do.
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, sync::Arc};
 
 use super::evaluation::{Evaluation, Stage, Stop};
 use crate::{
@@ -30,11 +30,6 @@ where
             self.stage = Stage::Token(None);
             return Ok(None);
         };
-        if self.only_looks {
-            self.stage = Stage::Decided;
-            // That there is a question is all that is seen.
-            return Ok(Some(Query::PublicKeys { now: self.now }));
-        }
         if kind == CredentialKind::Session {
             let key = SessionKey::of(secret);
             self.stage = Stage::Answer(kind, Some(key));
@@ -84,7 +79,7 @@ where
                 let ends = Some(record.ends());
                 let principal =
                     Principal { subject: record.subject, issuer: None, kind, scopes: record.scopes };
-                Ok(Some(Verified { principal, ends, session, claims: None }))
+                Ok(Some(Verified { principal: Arc::new(principal), ends, session, claims: None }))
             }
             // An invalid cookie is ignored where none is needed.
             Some(Answer::Unknown | Answer::Session(_)) if requires_nothing => Ok(None),
@@ -101,7 +96,7 @@ where
     #[inline]
     pub(super) fn require(&mut self, kind: Option<CredentialKind>) -> Result<(), Stop> {
         let requirement = &self.engine.rules(self.context.route).requirement;
-        let principal = self.verified.as_ref().map(|verified| &verified.principal);
+        let principal = self.verified.as_ref().map(|verified| &*verified.principal);
         let finding: Finding<'_> = requirement.decide(principal, kind);
         self.settle(CONTROL, Mode::Enforce, finding)
     }
@@ -119,78 +114,6 @@ where
             Err(stop) => stop,
             // What is enforced is refused.
             Ok(()) => Stop::Refused(Reason::new(code)),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use alloc::vec::Vec;
-
-    use crate::{
-        Answer, Decision, Deployment, Engine, Entropy, RequestHead, Scheme, Step, Timestamp,
-        keys::Keys,
-        policy::{PolicyInput, load},
-    };
-
-    struct Sevens;
-    impl Entropy for Sevens {
-        fn fill(&mut self, bytes: &mut [u8]) {
-            bytes.fill(7);
-        }
-    }
-
-    fn engine() -> Engine {
-        let text = "version = 1\norigin.public = ['http://localhost']\n[session]\n[api_keys]\n\
-                    [jwt]\nissuer = 'http://localhost'\naudience = 'api'\n\
-                    [default]\nrequire = { any = ['session', 'jwt', 'api-key'] }\n\
-                    [[route]]\nmatch = 'GET /open'\nrequire = 'nothing'\n";
-        let policy = load(&PolicyInput { text, ..PolicyInput::new("bartizan.toml") }).unwrap().policy;
-        let keys = Keys::new(&[b"0123456789abcdef0123456789abcdef"]).ok();
-        let deployment = Deployment { listen: "127.0.0.1:8080".parse().ok(), keys, ..Deployment::default() };
-        Engine::build(&policy, &deployment).unwrap()
-    }
-
-    /// What comes out at once, and out of the step after it.
-    fn unasked(engine: &Engine, path: &str, header: Option<(&str, &str)>) -> [&'static str; 2] {
-        let headers: Vec<_> = [("host", "localhost")].into_iter().chain(header).collect();
-        let head = RequestHead {
-            method: b"GET",
-            path: path.as_bytes(),
-            query: None,
-            authority: None,
-            scheme: Scheme::Http,
-            peer: "127.0.0.1".parse().ok(),
-            http2: false,
-            headers: headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())),
-        };
-        let mut evaluation = engine.evaluate(&head, Timestamp(1_700_000_000_000), Sevens);
-        let code = |decision: Decision| match decision {
-            Decision::Deny(denial) => denial.reason().code().as_str(),
-            _ => "good",
-        };
-        let at_once = evaluation.decide_unasked().map_or("asks", code);
-        evaluation.supply(Answer::Unknown);
-        let after = match evaluation.step() {
-            Step::Done(decision) => code(decision),
-            _ => "asks",
-        };
-        [at_once, after]
-    }
-
-    #[test]
-    fn what_is_decided_without_a_question_reads_no_credential() {
-        let engine = engine();
-        for (path, header, expected) in [
-            ("/open", None, "good"),
-            ("/", None, "auth.required"),
-            // None of them is read, so none is refused yet.
-            ("/", Some(("authorization", "Bearer a.b")), "asks"),
-            ("/", Some(("x-api-key", "hunter2")), "asks"),
-            ("/", Some(("cookie", "__Host-session=1")), "asks"),
-        ] {
-            // Whatever comes of it, it lets nobody in after that.
-            assert_eq!(unasked(&engine, path, header), [expected, "store.unavailable"], "{path} {header:?}");
         }
     }
 }

@@ -16,6 +16,8 @@ use crate::{
 };
 
 /// A request being judged. Ask [`step`](Self::step) until it is [`Step::Done`].
+///
+/// It borrows from the request. Whoever cannot keep that while somebody is asked [pauses](Self::pause).
 #[derive(Debug)]
 pub struct Evaluation<'e, 'r, H, E, T> {
     pub(super) engine: &'e Engine,
@@ -33,8 +35,6 @@ pub struct Evaluation<'e, 'r, H, E, T> {
     pub(super) token: Option<Box<csrf_token::Needed>>,
     pub(super) handoff: Option<HandoffRoute>,
     pub(super) stage: Stage,
-    /// Whether it is only to be seen that something must be asked: what is presented is not read then.
-    pub(super) only_looks: bool,
     /// The answer to what was asked, where it has come.
     pub(super) given: Option<Answer>,
 }
@@ -116,13 +116,12 @@ where
             token: None,
             handoff: None,
             stage: Stage::Head,
-            only_looks: false,
             given: None,
         }
     }
 
     /// Reads the headers, once.
-    fn read(&mut self) {
+    pub(super) fn read(&mut self) {
         let head = &self.head;
         let engine = self.engine;
         let inner = &engine.0;
@@ -157,19 +156,6 @@ where
         context.is_navigation = facts.is_navigation();
         if let Some(sessions) = &inner.sessions {
             self.handoff = sessions.handoff(facts.method, |route| route.matches(facts.path));
-        }
-    }
-
-    /// The decision, where nothing has to be asked for it.
-    ///
-    /// After `None` this evaluation is of no use: whoever cannot keep it while somebody is asked begins again with one that
-    /// can be kept, and [`step`](Self::step). A credential is not read before that, so that none is read twice.
-    #[inline]
-    pub fn decide_unasked(&mut self) -> Option<Decision> {
-        self.only_looks = true;
-        match self.step() {
-            Step::Done(decision) => Some(decision),
-            Step::Need(_) | Step::NeedForm { .. } => None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! A request that may go on: what goes with it, and what is taken from it.
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, sync::Arc};
 use core::{net::IpAddr, time::Duration};
 
 use super::{Engine, handoff::Handoff};
@@ -43,7 +43,12 @@ impl Grant {
 
     /// Who asks, if a credential was verified.
     pub fn principal(&self) -> Option<&Principal> {
-        self.verified.as_ref().map(|verified| &verified.principal)
+        self.verified.as_ref().map(|verified| &*verified.principal)
+    }
+
+    /// The same, for whoever keeps it.
+    pub fn shared_principal(&self) -> Option<Arc<Principal>> {
+        self.verified.as_ref().map(|verified| Arc::clone(&verified.principal))
     }
 
     /// From when on the credential that was verified is refused: a session that has no further request, a token after its

@@ -1,6 +1,6 @@
 //! Tokens in the course of a request: what is compiled, what is asked, what the answers come to.
 
-use alloc::{borrow::ToOwned, boxed::Box, format, string::String, vec::Vec};
+use alloc::{borrow::ToOwned, boxed::Box, format, string::String, sync::Arc, vec::Vec};
 use core::time::Duration;
 
 use super::evaluation::{Evaluation, Stop};
@@ -211,6 +211,13 @@ where
         Ok(query)
     }
 
+    /// Reads the token again whose key was asked for, where that was before a pause. Without it nobody is let in.
+    pub(super) fn ask_again(&mut self) {
+        let claimed = self.presented().zip(self.engine.0.issuers.as_ref());
+        let claimed = claimed.and_then(|((_, text), issuers)| Claimed::read(text, issuers).ok());
+        self.claimed = claimed.map(Box::new);
+    }
+
     /// What the answer about a token's key comes to; of our own tokens, whether they were revoked is asked next.
     #[inline(never)]
     pub(super) fn verify_token(&mut self) -> Result<Option<Query>, Stop> {
@@ -248,7 +255,7 @@ where
             scopes: token.scopes,
         };
         self.verified = Some(Box::new(Verified {
-            principal,
+            principal: Arc::new(principal),
             ends: Some(token.expires.after(rules.leeway)),
             session: None,
             claims: Some(token.claims),

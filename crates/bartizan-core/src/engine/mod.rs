@@ -13,6 +13,7 @@ mod jwt;
 mod limits;
 mod login;
 mod own_cookies;
+mod paused;
 mod replies;
 mod respond;
 mod store;
@@ -30,6 +31,7 @@ pub use handoff::is_handoff;
 use csrf_token::TokenRules;
 use jwks::Published;
 pub(crate) use own_cookies::OwnCookies;
+pub use paused::Paused;
 use replies::Replies;
 
 use crate::{

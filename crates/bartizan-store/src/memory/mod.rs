@@ -111,6 +111,26 @@ impl Answers for MemoryStore {
     fn answer(&self, query: Query) -> BoxFuture<'_, Answer> {
         Box::pin(answer_by(self, query))
     }
+
+    fn try_answer(&self, query: Query) -> Result<Answer, Query> {
+        Ok(match query {
+            Query::Session { key, now } => {
+                self.sessions.find(key, now).map_or(Answer::Unknown, Answer::Session)
+            }
+            Query::Take { key, quota, cost, now, .. } => {
+                Answer::Taken(self.buckets.take(key, quota, cost, now))
+            }
+            Query::Revocation { jti, key, subject, issued, now } => {
+                Answer::Revoked(self.revocations.has([jti, key.map(|key| *key)], &subject, issued, now))
+            }
+            Query::ApiKey { id, now } => {
+                let found = self.api_keys.find(id, now);
+                found.map_or(Answer::Unknown, |record| Answer::ApiKey(Box::new(record)))
+            }
+            // What changes something, and may have to say why it cannot.
+            other => return Err(other),
+        })
+    }
 }
 
 // No lock is held across an await: each method is one plain function, done when its future is first polled.

@@ -13,7 +13,7 @@ use std::{
 use bartizan_core::session::{SessionKey, SessionRecord};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
-use super::sessions::{self, Row};
+use super::sessions;
 
 /// As many as are open at once: no thread holds one for longer than a look takes.
 const MOST: usize = 8;
@@ -43,14 +43,13 @@ impl Glance {
             None => open(&self.path).map_err(|_| NotAtOnce)?,
         };
         // One that failed is let go.
-        let row = find(&connection, key).map_err(|_| NotAtOnce)?;
+        let found = find(&connection, key).map_err(|_| NotAtOnce)?;
         let mut idle = self.idle();
         if idle.len() < MOST {
             idle.push(connection);
         }
         drop(idle);
-        let found = row.map(sessions::listed).transpose().map_err(|_| NotAtOnce)?;
-        Ok(found.map(|found| found.record))
+        found.transpose().map_err(|_| NotAtOnce)
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
@@ -58,9 +57,17 @@ impl Glance {
     }
 }
 
-fn find(connection: &Connection, key: SessionKey) -> rusqlite::Result<Option<Row>> {
+fn find(
+    connection: &Connection,
+    key: SessionKey,
+) -> rusqlite::Result<Option<Result<SessionRecord, sqlx::Error>>> {
     let mut statement = connection.prepare_cached(sessions::FIND)?;
-    statement.query_row([&key.as_bytes()[..]], |row| row.try_into()).optional()
+    let found = statement.query_row([&key.as_bytes()[..]], |row| {
+        let (subject, scopes) = (row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?);
+        let times = [row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?];
+        Ok(sessions::record(subject.into(), scopes, times))
+    });
+    found.optional()
 }
 
 fn open(path: &Path) -> rusqlite::Result<Connection> {

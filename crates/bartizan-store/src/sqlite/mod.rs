@@ -111,6 +111,16 @@ impl Answers for SqliteStore {
     fn answer(&self, query: Query) -> BoxFuture<'_, Answer> {
         Box::pin(answer_by(self, query))
     }
+
+    fn try_answer(&self, query: Query) -> Result<Answer, Query> {
+        let Query::Session { key, now } = query else { return Err(query) };
+        match self.glance.session(key).map(|found| found.filter(|record| record.is_alive(now))) {
+            Ok(None) => Ok(Answer::Unknown),
+            Ok(Some(record)) if !record.is_stale(now) => Ok(Answer::Session(record)),
+            // It is to be touched, which is written.
+            Ok(Some(_)) | Err(NotAtOnce) => Err(query),
+        }
+    }
 }
 
 impl Store for SqliteStore {

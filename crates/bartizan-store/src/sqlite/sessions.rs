@@ -11,19 +11,25 @@ use sqlx::{SqliteConnection, SqlitePool, sqlite::SqliteExecutor};
 use super::{PRUNED_AT_ONCE, integer, writer::Step};
 use crate::{ListedSession, SessionPage};
 
-/// `key, subject, scopes, created, touched, idle, expires`
-pub(super) type Row = (Vec<u8>, String, String, i64, i64, i64, i64);
+/// `subject, scopes, created, touched, idle, expires`
+type Row = (Box<str>, String, i64, i64, i64, i64);
+
+/// The same after the `key`.
+type ListedRow = (Vec<u8>, Box<str>, String, i64, i64, i64, i64);
 
 /// The session with a key.
 pub(super) const FIND: &str =
-    "SELECT key, subject, scopes, created, touched, idle, expires FROM session WHERE key = ?1";
+    "SELECT subject, scopes, created, touched, idle, expires FROM session WHERE key = ?1";
 
 pub(super) async fn find(
     executor: impl SqliteExecutor<'_>,
     key: SessionKey,
 ) -> Result<Option<SessionRecord>, sqlx::Error> {
     let row: Option<Row> = sqlx::query_as(FIND).bind(&key.as_bytes()[..]).fetch_optional(executor).await?;
-    row.map(listed).transpose().map(|found| found.map(|found| found.record))
+    row.map(|(subject, scopes, created, touched, idle, expires)| {
+        record(subject, &scopes, [created, touched, idle, expires])
+    })
+    .transpose()
 }
 
 pub(super) async fn page(
@@ -53,7 +59,7 @@ pub(super) async fn page(
         .bind(integer(now.0))
         .bind(i64::from(most) + 1)
     };
-    let rows: Vec<Row> = query.fetch_all(readers).await?;
+    let rows: Vec<ListedRow> = query.fetch_all(readers).await?;
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     let more = rows.len() > most;
     let sessions = rows.into_iter().take(most).map(listed).collect::<Result<_, _>>()?;
@@ -203,24 +209,30 @@ impl Step for Prune {
     }
 }
 
-pub(super) fn listed(
-    (key, subject, scopes, created, touched, idle, expires): Row,
+fn listed(
+    (key, subject, scopes, created, touched, idle, expires): ListedRow,
 ) -> Result<ListedSession, sqlx::Error> {
     let key = <[u8; 32]>::try_from(key)
         .map_err(|key| sqlx::Error::Decode(format!("a session's key of {} bytes", key.len()).into()))?;
-    let scopes = serde_json::from_str(&scopes).map_err(|error| {
+    let record = record(subject, &scopes, [created, touched, idle, expires])?;
+    Ok(ListedSession { key: SessionKey::from_bytes(key), record })
+}
+
+/// `times` are `created, touched, idle, expires`.
+pub(super) fn record(subject: Box<str>, scopes: &str, times: [i64; 4]) -> Result<SessionRecord, sqlx::Error> {
+    let scopes = serde_json::from_str(scopes).map_err(|error| {
         sqlx::Error::Decode(format!("a session's scopes are no list of texts: {error}").into())
     })?;
     let number = |value: i64| {
         u64::try_from(value).map_err(|_| sqlx::Error::Decode(format!("a session's time is {value}").into()))
     };
-    let record = SessionRecord {
-        subject: subject.into(),
+    let [created, touched, idle, expires] = times;
+    Ok(SessionRecord {
+        subject,
         scopes,
         created: Timestamp(number(created)?),
         touched: Timestamp(number(touched)?),
         idle: Duration::from_millis(number(idle)?),
         expires: Timestamp(number(expires)?),
-    };
-    Ok(ListedSession { key: SessionKey::from_bytes(key), record })
+    })
 }

@@ -250,7 +250,7 @@ impl KeyRing {
         kid: &str,
         now: Timestamp,
     ) -> Result<Option<VerifyingKey>, KeyRingError> {
-        if let Some(key) = self.0.node.load().verifying_key(kid, now)? {
+        if let Some(key) = self.known_key(kid, now)? {
             return Ok(Some(key));
         }
         let mut asked = self.0.asked.lock().await;
@@ -259,7 +259,12 @@ impl KeyRing {
         } else if asked.failed {
             return Err(KeyRingError::Unanswered);
         }
-        Ok(self.0.node.load().verifying_key(kid, now)?)
+        Ok(self.known_key(kid, now)?)
+    }
+
+    /// The key that verifies tokens of `kid`, where this node knows it.
+    pub(super) fn known_key(&self, kid: &str, now: Timestamp) -> Result<Option<VerifyingKey>, Stale> {
+        self.0.node.load().verifying_key(kid, now)
     }
 
     /// The keys of applications that moved here, whose tokens may name none: those of this algorithm.

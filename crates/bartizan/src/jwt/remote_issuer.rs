@@ -181,6 +181,11 @@ impl RemoteIssuer {
         self.find(|cache| cache.lookup(kid, algorithm, now)).await
     }
 
+    /// The key that [`key`](Self::key) finds, where it is at hand.
+    pub(super) fn known_key(&self, kid: &str, algorithm: Algorithm, now: Timestamp) -> Option<VerifyingKey> {
+        self.0.state().cache.glance(kid, algorithm, now)
+    }
+
     /// Fetches the keys, unless they are there: at a start, so that the first request need not wait, and to see whether
     /// the issuer can be reached. A service need not fail to start where it cannot: it will be asked again.
     ///

@@ -134,6 +134,20 @@ impl<A: Answers> WithTokenKeys<A> {
         &self.trusted
     }
 
+    /// The key, where it is at hand.
+    fn known_key(
+        &self,
+        issuer: IssuerId,
+        kid: &str,
+        algorithm: Algorithm,
+        now: Timestamp,
+    ) -> Option<VerifyingKey> {
+        match issuer.place() {
+            Some(place) => self.trusted.get(place)?.known_key(kid, algorithm, now),
+            None => self.ring.known_key(kid, now).ok().flatten(),
+        }
+    }
+
     async fn key(&self, issuer: IssuerId, kid: Option<&str>, algorithm: Algorithm, now: Timestamp) -> Answer {
         let Some(place) = issuer.place() else {
             let key = match kid {
@@ -166,6 +180,20 @@ impl<A: Answers> Answers for WithTokenKeys<A> {
                 Box::pin(std::future::ready(answer))
             }
             other => self.inner.answer(other),
+        }
+    }
+
+    fn try_answer(&self, query: Query) -> Result<Answer, Query> {
+        match query {
+            Query::TokenKey { issuer, kid: Some(kid), algorithm, now } => {
+                match self.known_key(issuer, &kid, algorithm, now) {
+                    Some(key) => Ok(Answer::TokenKey(key)),
+                    None => Err(Query::TokenKey { issuer, kid: Some(kid), algorithm, now }),
+                }
+            }
+            // Seldom.
+            Query::TokenKey { .. } | Query::PublicKeys { .. } => Err(query),
+            other => self.inner.try_answer(other),
         }
     }
 }

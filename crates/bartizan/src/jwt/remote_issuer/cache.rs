@@ -147,6 +147,13 @@ impl Cache {
         self.wait(Some(kid), now).unwrap_or(refused)
     }
 
+    /// The key of this name and algorithm, where there is nothing to be done besides.
+    pub(super) fn glance(&self, kid: &str, algorithm: Algorithm, now: Timestamp) -> Option<VerifyingKey> {
+        let kept = self.keys.as_ref().filter(|kept| kept.fetched <= now)?;
+        let is_fresh = matches!(self.age(kept, now), Age::Fresh);
+        kept.set.find(kid, algorithm).filter(|_| is_fresh).cloned()
+    }
+
     /// Whether there are keys to look in.
     pub(super) fn load(&mut self, now: Timestamp) -> Lookup<()> {
         match self.usable(now) {
