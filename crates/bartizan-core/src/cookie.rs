@@ -8,6 +8,7 @@
 //! `__Host-` too (§5.7).
 
 use alloc::{boxed::Box, vec::Vec};
+use core::iter;
 
 use crate::CookieEdit;
 
@@ -178,16 +179,17 @@ pub fn pairs(value: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 /// ```
 pub fn without(value: &[u8], drop: impl Fn(&[u8]) -> bool) -> CookieEdit {
     // What has no `=` is a value to browsers, and a name to some programs.
-    let stays = |crumb: &&[u8]| {
+    let stays = |crumb: &[u8]| {
         let (name, value) = pair_of(crumb);
         !(drop(name) || (name.is_empty() && drop(value)))
     };
-    if crumbs(value).all(|crumb| stays(&crumb)) {
-        return CookieEdit::Keep;
-    }
-    let mut left = Vec::with_capacity(value.len());
-    for crumb in crumbs(value).filter(stays) {
-        if !left.is_empty() {
+    let Some(first) = crumbs(value).position(|crumb| !stays(crumb)) else { return CookieEdit::Keep };
+    let before = crumbs(value).take(first);
+    let mut left = Vec::new();
+    for crumb in before.chain(crumbs(value).skip(first + 1).filter(|crumb| stays(crumb))) {
+        if left.is_empty() {
+            left.reserve(value.len());
+        } else {
             left.extend_from_slice(b"; ");
         }
         left.extend_from_slice(crumb);
@@ -197,7 +199,17 @@ pub fn without(value: &[u8], drop: impl Fn(&[u8]) -> bool) -> CookieEdit {
 
 /// The parts of a `Cookie` header, without white space around them; empty ones are none.
 fn crumbs(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|byte| *byte == b';').map(trim).filter(|crumb| !crumb.is_empty())
+    parts(value).map(trim).filter(|crumb| !crumb.is_empty())
+}
+
+/// What is between the semicolons of a `Cookie` header.
+pub(crate) fn parts(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut left = Some(value);
+    iter::from_fn(move || {
+        let (part, rest) = split_at_first(b';', left?);
+        left = rest;
+        Some(part)
+    })
 }
 
 fn pair_of(crumb: &[u8]) -> (&[u8], &[u8]) {
@@ -206,10 +218,15 @@ fn pair_of(crumb: &[u8]) -> (&[u8], &[u8]) {
 
 /// Splits at the first `=`, without white space around either side.
 fn split_pair(part: &[u8]) -> Option<(&[u8], &[u8])> {
-    let mut sides = part.splitn(2, |byte| *byte == b'=');
-    let name = sides.next()?;
-    let value = sides.next()?;
-    Some((trim(name), trim(value)))
+    let (name, value) = split_at_first(b'=', part);
+    Some((trim(name), trim(value?)))
+}
+
+/// What is before the first `separator`, and what is behind it, if there is one.
+pub(crate) fn split_at_first(separator: u8, text: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let at = memchr::memchr(separator, text).unwrap_or(text.len());
+    let (before, rest) = text.split_at(at);
+    (before, rest.get(1..))
 }
 
 /// White space here is space and tab (§2.2, `WSP`).

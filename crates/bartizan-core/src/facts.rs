@@ -3,7 +3,7 @@
 use arrayvec::ArrayVec;
 
 use crate::{
-    HeaderPair, RequestHead,
+    HeaderPair, RequestHead, cookie,
     forwarding::{Forwarded, Proxy},
 };
 
@@ -271,20 +271,19 @@ impl<'r> Facts<'r> {
     }
 
     fn read_cookies(&mut self, value: &'r [u8], names: &Names<'_>) {
-        for pair in value.split(|&byte| byte == b';') {
+        for pair in cookie::parts(value) {
             let pair = pair.trim_ascii();
-            let equals = pair.iter().position(|&byte| byte == b'=');
+            let (name, value) = cookie::split_at_first(b'=', pair);
             // Name and value without the `=`, as browsers count (RFC 6265bis §5.6).
-            self.longest_cookie = self.longest_cookie.max(pair.len() - usize::from(equals.is_some()));
-            let Some(equals) = equals else {
+            self.longest_cookie = self.longest_cookie.max(pair.len() - usize::from(value.is_some()));
+            let Some(value) = value else {
                 // To some programs this is a cookie of this name without a value.
-                self.count_own_cookie(pair, names);
+                self.count_own_cookie(name, names);
                 continue;
             };
-            let (name, rest) = pair.split_at(equals);
             let name = name.trim_ascii_end();
             if let Some(own) = self.count_own_cookie(name, names) {
-                let value = rest.get(1..).map(<[u8]>::trim_ascii_start).filter(|value| !value.is_empty());
+                let value = Some(value.trim_ascii_start()).filter(|value| !value.is_empty());
                 match own {
                     OwnCookie::Session => self.session = value,
                     OwnCookie::PreSession => self.pre_session = value,

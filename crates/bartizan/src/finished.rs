@@ -64,12 +64,8 @@ impl Finished {
                 }
             }
         }
-        let mut all_fit = true;
-        for ((_, value), place) in computed.iter().zip(places) {
-            match HeaderValue::from_bytes(value) {
-                Ok(value) => *place = value,
-                Err(_) => all_fit = false,
-            }
+        if !computed.is_empty() {
+            fill(headers, computed);
         }
         if !is_plain {
             let others = own.into_iter().filter_map(|(name, value)| Some((name?, value)));
@@ -82,20 +78,13 @@ impl Finished {
         if !has_length {
             headers.remove(header::CONTENT_LENGTH);
         }
-        // What cannot be a header's value is left out.
-        if !all_fit {
-            for (header, _) in computed.iter().filter(|(_, value)| HeaderValue::from_bytes(value).is_err()) {
-                headers.remove(name(*header));
-            }
-        }
         true
     }
 
     fn find(&self, ids: &[HeaderId], computed: &[Computed], prepared: &Prepared) -> Option<&HeaderMap> {
-        let names = || computed.iter().map(|(header, _)| *header);
         let map = self.0.iter().find_map(|slot| {
-            let map = slot.get_or_init(|| Map::new(ids, names().collect(), prepared));
-            (*map.ids == *ids && map.computed.iter().copied().eq(names())).then_some(map)
+            let map = slot.get_or_init(|| Map::new(ids, computed, prepared));
+            (*map.ids == *ids && map.has_places_for(computed)).then_some(map)
         })?;
         Some(&map.headers).filter(|headers| !headers.is_empty())
     }
@@ -105,8 +94,24 @@ fn has_place(name: &HeaderName) -> bool {
     *name == header::CONTENT_TYPE || *name == header::CONTENT_LENGTH
 }
 
+/// Puts what was computed in its places, behind the first two. What cannot be a header's value is left out.
+#[inline(never)]
+fn fill(headers: &mut HeaderMap, computed: &[Computed]) {
+    let mut unfit = Vec::new();
+    for ((header, value), place) in computed.iter().zip(headers.values_mut().skip(2)) {
+        match HeaderValue::from_bytes(value) {
+            Ok(value) => *place = value,
+            Err(_) => unfit.push(*header),
+        }
+    }
+    for header in unfit {
+        headers.remove(name(header));
+    }
+}
+
 impl Map {
-    fn new(ids: &[HeaderId], computed: Box<[ResponseHeader]>, prepared: &Prepared) -> Self {
+    fn new(ids: &[HeaderId], computed: &[Computed], prepared: &Prepared) -> Self {
+        let computed: Box<[ResponseHeader]> = computed.iter().map(|(header, _)| *header).collect();
         let mut headers = HeaderMap::with_capacity(2 + computed.len() + ids.len());
         let places = [header::CONTENT_TYPE, header::CONTENT_LENGTH].into_iter();
         for place in places.chain(computed.iter().map(|header| name(*header))) {
@@ -119,6 +124,11 @@ impl Map {
             headers.clear();
         }
         Self { ids: ids.into(), computed, headers }
+    }
+
+    fn has_places_for(&self, computed: &[Computed]) -> bool {
+        self.computed.len() == computed.len()
+            && self.computed.iter().zip(computed).all(|(place, (header, _))| place == header)
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::failure::Failure;
 
-/// Requests per round: about half a second of CPU time, of which the kernel tells hundredths.
+/// Requests per round: about half a second of CPU time.
 const ROUND: usize = 8_000;
 
 /// In how many turns each round's requests are sent, so that what else the machine does falls on all variants alike.

@@ -38,6 +38,7 @@ const CORE_MAY_USE: &[&str] = &[
     "hkdf",
     "hmac",
     "ipnet",
+    "itoa",
     "memchr",
     "percent-encoding",
     "psl",

@@ -2,9 +2,9 @@
 //! of them (draft-ietf-httpapi-ratelimit-headers-10).
 
 use alloc::{boxed::Box, format};
-use core::{fmt::Write as _, net::IpAddr, time::Duration};
+use core::{net::IpAddr, time::Duration};
 
-use arrayvec::ArrayString;
+use arrayvec::ArrayVec;
 
 use crate::{
     HeaderId, PolicyErrorKind, Principal, Query, ResponseHeader, Timestamp,
@@ -239,15 +239,24 @@ impl Counts {
 
     /// The value of `RateLimit`: `"address";r=42;t=3`.
     pub(crate) fn header(&self) -> Box<[u8]> {
-        // Both with the largest numbers are 74 bytes, so writing cannot fail; and nothing is allocated but the value.
-        let mut text = ArrayString::<80>::new();
-        for (name, count) in [("address", self.address), ("principal", self.principal)] {
+        // Both with the largest numbers are 74 bytes, so there is room; and nothing is allocated but the value.
+        let (mut text, mut digits) = (ArrayVec::<u8, 80>::new(), itoa::Buffer::new());
+        let mut write = |part: &[u8]| {
+            let written = text.try_extend_from_slice(part);
+            debug_assert!(written.is_ok(), "it is longer than it can be");
+        };
+        let named: [(&[u8], &[u8], _); 2] =
+            [(b"\"address\";r=", b"", self.address), (b"\"principal\";r=", b", ", self.principal)];
+        for (name, separator, count) in named {
             if let Some(Count { remaining, seconds, .. }) = count {
-                let separator = if text.is_empty() { "" } else { ", " };
-                let _ = write!(text, "{separator}\"{name}\";r={remaining};t={seconds}");
+                write(if self.address.is_some() { separator } else { b"" });
+                write(name);
+                write(digits.format(remaining).as_bytes());
+                write(b";t=");
+                write(digits.format(seconds).as_bytes());
             }
         }
-        text.as_bytes().into()
+        text.as_slice().into()
     }
 
     /// The value of `Retry-After`, where a bucket refused.
