@@ -10,7 +10,7 @@ use super::{
 };
 use crate::failure::Failure;
 
-/// Requests per round of the CPU measurement: about a second of it, of which the kernel counts hundredths.
+/// Requests per round of the CPU measurement: about a second of it.
 const ROUND: usize = 30_000;
 
 /// Measures both, for a small body and for one of 10 KB.

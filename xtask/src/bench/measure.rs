@@ -6,7 +6,7 @@ use super::{
     load::Load,
     server::{Server, Start},
 };
-use crate::{failure::Failure, run};
+use crate::failure::Failure;
 
 /// Connections that requests come over.
 pub(super) const CONNECTIONS: usize = 16;

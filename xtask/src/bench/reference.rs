@@ -42,7 +42,7 @@ pub(super) fn reference(rounds: usize) -> Result<Vec<Figure>, Failure> {
         .collect::<Result<_, _>>()?;
     eprintln!("==> reference API: instructions");
     let instructions = variants.iter().map(Variant::instructions).collect::<Result<Vec<_>, _>>()?;
-    eprintln!("==> reference API: CPU time, {rounds} rounds");
+    eprintln!("==> reference API: CPU time, {rounds} starts");
     figures(&instructions, &cpu(&variants, rounds)?)
 }
 
@@ -83,33 +83,35 @@ impl Variant {
     }
 }
 
-/// The CPU seconds of each variant, round by round.
+/// The CPU seconds of each variant, round by round. Each round starts them anew: how the threads of a process wake one
+/// another differs from start to start by several hundredths, and stays as it is.
 fn cpu(variants: &[Variant], rounds: usize) -> Result<Vec<Vec<f64>>, Failure> {
-    let mut running = Vec::new();
+    (0..rounds).map(|_| round(variants)).collect()
+}
+
+fn round(variants: &[Variant]) -> Result<Vec<f64>, Failure> {
+    let (mut servers, mut loads) = (Vec::new(), Vec::new());
     for variant in variants {
         let server = variant.start()?;
-        let load = variant.load(server.address)?;
-        running.push((server, load));
+        loads.push(variant.load(server.address)?);
+        servers.push(server);
     }
-    let mut times = Vec::new();
-    // One round more, whose times are left out: caches and connections to the database are cold in it.
-    for round in 0..=rounds {
-        let so_far = |running: &[(Server, Load)]| {
-            running.iter().map(|(server, _)| measure::cpu_so_far(server)).collect::<Result<Vec<_>, _>>()
-        };
-        let before = so_far(&running)?;
-        for _ in 0..TURNS {
-            for (_, load) in &mut running {
+    let mut turns = |count: usize| {
+        for _ in 0..count {
+            for load in &mut loads {
                 load.send(ROUND / TURNS).map_err(Failure::io("sending requests"))?;
             }
         }
-        // Whoever has no turn spends nothing.
-        let after = so_far(&running)?;
-        if round > 0 {
-            times.push(after.iter().zip(&before).map(|(after, before)| after - before).collect());
-        }
-    }
-    Ok(times)
+        Ok::<_, Failure>(())
+    };
+    let so_far = || servers.iter().map(measure::cpu_so_far).collect::<Result<Vec<_>, _>>();
+    // Caches and connections to the database are cold at first.
+    turns(2)?;
+    let before = so_far()?;
+    turns(TURNS)?;
+    // Whoever has no turn spends nothing.
+    let after = so_far()?;
+    Ok(after.iter().zip(&before).map(|(after, before)| after - before).collect())
 }
 
 /// The figures, from what each variant needs, in the order of [`VARIANTS`].
@@ -126,7 +128,7 @@ fn figures(instructions: &[f64], times: &[Vec<f64>]) -> Result<Vec<Figure>, Fail
         figures.push(Figure::reference(format!("`GET /profile` {what}: µs of CPU time"), spent, 1));
         if index > 0 {
             let ratio = middle(&|round| Some(round.get(index)? / round.first()?))?;
-            let what = format!("the same ÷ without the layer, median of {} rounds", times.len());
+            let what = format!("the same ÷ without the layer, median of {} starts", times.len());
             figures.push(match word {
                 "sqlite" => Figure::reported(what, ratio, 2, TARGET),
                 _ => Figure::reference(what, ratio, 2),
