@@ -25,7 +25,10 @@ use tracing::{Event, Level, Metadata, Subscriber, span};
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Behaviour {
     Counts,
+    /// Without being waited for.
+    CountsAtOnce,
     SaysUnavailable,
+    SaysUnavailableAtOnce,
     Hangs,
 }
 
@@ -56,10 +59,22 @@ impl Answers for Behind {
     fn answer(&self, query: Query) -> BoxFuture<'_, Answer> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         match *self.behaviour.lock().unwrap() {
-            Behaviour::Counts => self.store.answer(query),
-            Behaviour::SaysUnavailable => Box::pin(async { Answer::Unavailable }),
+            Behaviour::Counts | Behaviour::CountsAtOnce => self.store.answer(query),
+            Behaviour::SaysUnavailable | Behaviour::SaysUnavailableAtOnce => {
+                Box::pin(async { Answer::Unavailable })
+            }
             Behaviour::Hangs => Box::pin(pending()),
         }
+    }
+
+    fn try_answer(&self, query: Query) -> Result<Answer, Query> {
+        let answer = match *self.behaviour.lock().unwrap() {
+            Behaviour::CountsAtOnce => self.store.try_answer(query),
+            Behaviour::SaysUnavailableAtOnce => Ok(Answer::Unavailable),
+            _ => Err(query),
+        };
+        self.asked.fetch_add(u32::from(answer.is_ok()), Ordering::Relaxed);
+        answer
     }
 }
 
@@ -76,6 +91,15 @@ fn take(number: u32, cost: u32, store: LimitStore, millis: u64) -> Query {
 async fn taken(limits: &impl Answers, query: Query) -> Taken {
     match limits.answer(query).await {
         Answer::Taken(taken) => taken,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The same where it is answered at once.
+fn taken_at_once(limits: &impl Answers, query: Query) -> Option<Taken> {
+    match limits.try_answer(query.clone()) {
+        Ok(Answer::Taken(taken)) => Some(taken),
+        Err(given_back) if given_back == query => None,
         other => panic!("{other:?}"),
     }
 }
@@ -157,6 +181,43 @@ async fn while_the_store_is_away_it_is_asked_once_a_second() {
     behind.becomes(Behaviour::SaysUnavailable);
     assert!(!taken(&limits, take(1, 1, Shared, 3001)).await.allowed);
     assert_eq!(log.lines(), ["WARN", "INFO", "WARN"]);
+}
+
+#[tokio::test]
+async fn what_is_counted_here_or_at_once_is_answered_at_once() {
+    use Behaviour::{Counts, CountsAtOnce, Hangs, SaysUnavailableAtOnce};
+
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let behind = Behind::new(Counts);
+    let limits = WithLocalLimits::new(Arc::clone(&behind));
+    for (behaviour, store, millis, remaining, asked, logged) in [
+        (Hangs, Local, 0, Some(2), 0, 0),
+        // It has to be waited for, and nothing was counted.
+        (Hangs, Shared, 0, None, 0, 0),
+        (Counts, Shared, 0, None, 0, 0),
+        (CountsAtOnce, Shared, 0, Some(2), 1, 0),
+        (CountsAtOnce, Shared, 0, Some(1), 1, 0),
+        (SaysUnavailableAtOnce, Shared, 0, Some(1), 1, 1),
+        // Left alone for a second, whatever it would say.
+        (CountsAtOnce, Shared, 999, Some(0), 0, 1),
+        (Hangs, Shared, 999, Some(0), 0, 1),
+        (Hangs, Shared, 1000, None, 0, 1),
+        (SaysUnavailableAtOnce, Shared, 1000, Some(0), 1, 1),
+        (CountsAtOnce, Shared, 2000, Some(0), 1, 2),
+        (SaysUnavailableAtOnce, Local, 2000, Some(0), 0, 2),
+    ] {
+        behind.becomes(behaviour);
+        let taken = taken_at_once(&limits, take(1, 1, store, millis));
+        let seen = (taken.map(|taken| taken.remaining), behind.asked(), log.lines().len());
+        assert_eq!(seen, (remaining, asked, logged), "{millis}");
+    }
+    assert_eq!(log.lines(), ["WARN", "INFO"]);
+    let session = Query::Session { key: SessionKey::of(b"x"), now: Timestamp(0) };
+    behind.becomes(Hangs);
+    assert_eq!(limits.try_answer(session.clone()), Err(session.clone()));
+    behind.becomes(CountsAtOnce);
+    assert_eq!(limits.try_answer(session), Ok(Answer::Unknown));
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Sessions: when they end, what touches them, and what ends them.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::ready, sync::Arc, time::Duration};
 
 use bartizan_core::{
     Answer, Query, Timestamp,
@@ -42,6 +42,7 @@ case_list![
     prune_forgets_only_what_has_ended,
     times_far_away_do_not_overflow,
     the_engines_questions_are_answered,
+    what_is_answered_at_once_is_what_is_answered,
 ];
 
 async fn a_session_comes_back_as_it_was_given(place: Arc<dyn Place>) {
@@ -337,7 +338,35 @@ async fn times_far_away_do_not_overflow(place: Arc<dyn Place>) {
 }
 
 async fn the_engines_questions_are_answered(place: Arc<dyn Place>) {
+    questions(place, Asking::AndWaiting).await;
+}
+
+async fn what_is_answered_at_once_is_what_is_answered(place: Arc<dyn Place>) {
+    questions(place, Asking::AtOnceFirst).await;
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Asking {
+    AndWaiting,
+    AtOnceFirst,
+}
+
+async fn questions(place: Arc<dyn Place>, asking: Asking) {
     let store = place.store().await;
+    let ask = |query: Query| {
+        let answered = match asking {
+            Asking::AndWaiting => Err(query.clone()),
+            Asking::AtOnceFirst => store.try_answer(query.clone()),
+        };
+        match answered {
+            Ok(answer) => Box::pin(ready(answer)),
+            Err(given_back) => {
+                assert_eq!(given_back, query);
+                store.answer(query)
+            }
+        }
+    };
+    let touched = SessionRecord { touched: at(2 * MINUTE), ..record("alice") };
     let quota = Quota::new(1, Duration::from_secs(1), 1).unwrap();
     let bucket = LimitKey::named(RuleId::named(&["login"]), &[b"alice"]);
     let consume = Query::Consume { token: token(1), until: at(MINUTE), now: NOW };
@@ -346,6 +375,9 @@ async fn the_engines_questions_are_answered(place: Arc<dyn Place>) {
         (Query::Session { key: key(1), now: NOW }, Answer::Unknown),
         (Query::Begin(Box::new(new(1, record("alice")))), Answer::Done),
         (Query::Session { key: key(1), now: NOW }, Answer::Session(record("alice"))),
+        (Query::Session { key: key(1), now: at(2 * MINUTE) }, Answer::Session(touched.clone())),
+        (Query::Session { key: key(1), now: at(2 * MINUTE + 1) }, Answer::Session(touched)),
+        (Query::Session { key: key(1), now: at(24 * HOUR) }, Answer::Unknown),
         (Query::Renew(Box::new(renewal(1, 2, record("alice")))), Answer::Done),
         (Query::Renew(Box::new(renewal(1, 3, record("alice")))), Answer::Unknown),
         (Query::Renew(Box::new(renewal(2, 1, record("alice")))), Answer::Done),
@@ -354,7 +386,7 @@ async fn the_engines_questions_are_answered(place: Arc<dyn Place>) {
         (consume.clone(), Answer::Fresh(true)),
         (consume, Answer::Fresh(false)),
     ] {
-        assert_eq!(store.answer(query.clone()).await, expected, "{query:?}");
+        assert_eq!(ask(query.clone()).await, expected, "{query:?}");
     }
     let touched = ApiKeyRecord { last_used: Some(NOW), ..api_keys::record(1) };
     assert!(store.create_api_key(api_keys::record(1)).await.unwrap());
@@ -376,10 +408,10 @@ async fn the_engines_questions_are_answered(place: Arc<dyn Place>) {
         (revocation(2, 3, "bob", 0), Answer::Revoked(true)),
         (revocation(2, 3, "bob", MINUTE), Answer::Revoked(false)),
     ] {
-        assert_eq!(store.answer(query.clone()).await, expected, "{query:?}");
+        assert_eq!(ask(query.clone()).await, expected, "{query:?}");
     }
     for allowed in [true, false] {
-        let Answer::Taken(taken) = store.answer(take.clone()).await else { panic!("no answer to {take:?}") };
+        let Answer::Taken(taken) = ask(take.clone()).await else { panic!("no answer to {take:?}") };
         assert_eq!(taken.allowed, allowed);
     }
 }

@@ -56,20 +56,32 @@ async fn a_timeout_inside_keeps_its_status() {
     assert!(response.is_hardened(), "{response:?}");
 }
 
-struct Panics;
+enum Panics {
+    AtOnce,
+    Later,
+}
 
 impl Answers for Panics {
     fn answer(&self, _: Query) -> BoxFuture<'_, Answer> {
         Box::pin(async { panic!("the store's driver has a bug") })
     }
+
+    fn try_answer(&self, query: Query) -> Result<Answer, Query> {
+        match self {
+            Self::AtOnce => panic!("the store has a bug"),
+            Self::Later => Err(query),
+        }
+    }
 }
 
 #[tokio::test]
 async fn a_store_that_panics_closes_the_door() {
-    let engine = engine("[session]\n[default]\nrequire = 'session'");
-    let layer = BartizanLayer::new(engine).scheme(Scheme::Https).store(Panics);
-    let server = Server::start(layer, Router::new().route("/", get(async || "in"))).await;
-    let response = server.request("GET /\nCookie: __Host-session=abc").await;
-    assert_eq!((response.status, response.code().as_deref()), (503, Some("store.unavailable")));
-    assert!(response.is_hardened(), "{response:?}");
+    for store in [Panics::AtOnce, Panics::Later] {
+        let engine = engine("[session]\n[default]\nrequire = 'session'");
+        let layer = BartizanLayer::new(engine).scheme(Scheme::Https).store(store);
+        let server = Server::start(layer, Router::new().route("/", get(async || "in"))).await;
+        let response = server.request("GET /\nCookie: __Host-session=abc").await;
+        assert_eq!((response.status, response.code().as_deref()), (503, Some("store.unavailable")));
+        assert!(response.is_hardened(), "{response:?}");
+    }
 }

@@ -128,6 +128,49 @@ async fn each_issuer_answers_for_its_own_keys() {
 }
 
 #[tokio::test]
+async fn what_is_at_hand_is_answered_at_once() {
+    let answers = answering(&Internet::new()).await;
+    let (ours, _) = answers.ring().signer(Duration::from_mins(15), NOW).unwrap();
+    let at_once = |place: Option<u16>, kid: Option<&str>, now| {
+        let issuer = place.map_or(IssuerId::OURS, |place| IssuerId::trusted(place).unwrap());
+        let algorithm = Algorithm::EdDsa;
+        let query = Query::TokenKey { issuer, kid: kid.map(Into::into), algorithm, now };
+        match answers.try_answer(query.clone()) {
+            Ok(answer) => Some(answer),
+            Err(given_back) => {
+                assert_eq!(given_back, query);
+                None
+            }
+        }
+    };
+    assert_eq!(at_once(Some(0), Some("same"), NOW), None, "nothing was fetched yet");
+    for (place, kid) in [(None, &*ours), (Some(0), "same")] {
+        let answer = ask(&answers, place, Some(kid), Algorithm::EdDsa).await;
+        assert!(matches!(answer, Answer::TokenKey(_)));
+        assert_eq!(at_once(place, Some(kid), NOW), Some(answer));
+    }
+    let (before, later) = (Timestamp(NOW.0 - 1), NOW.after(Duration::from_mins(10)));
+    for (place, kid, now) in [
+        (None, Some("unknown"), NOW),
+        (None, None, NOW),
+        // The ring was read too long ago, and the issuer's keys are due.
+        (None, Some(&*ours), later),
+        (Some(0), Some("same"), later),
+        (Some(0), Some("same"), before),
+        (Some(0), Some("unknown"), NOW),
+        (Some(1), Some("same"), NOW),
+        (Some(2), Some("same"), NOW),
+    ] {
+        assert_eq!(at_once(place, kid, now), None, "{place:?} {kid:?} {now:?}");
+    }
+    let public = Query::PublicKeys { now: NOW };
+    assert_eq!(answers.try_answer(public.clone()), Err(public));
+    let revocation =
+        Query::Revocation { jti: None, key: None, subject: "alice".into(), issued: None, now: NOW };
+    assert_eq!(answers.try_answer(revocation), Ok(Answer::Revoked(false)));
+}
+
+#[tokio::test]
 async fn a_token_that_names_no_key_is_verified_by_the_imported_ones_of_its_algorithm() {
     let answers = answering(&Internet::new()).await;
     assert_eq!(ask(&answers, None, None, Algorithm::Hs256).await, Answer::Unknown);
