@@ -367,6 +367,7 @@ async fn questions(place: Arc<dyn Place>, asking: Asking) {
         }
     };
     let touched = SessionRecord { touched: at(2 * MINUTE), ..record("alice") };
+    let short = SessionRecord { expires: at(30 * SECOND), ..record("carol") };
     let quota = Quota::new(1, Duration::from_secs(1), 1).unwrap();
     let bucket = LimitKey::named(RuleId::named(&["login"]), &[b"alice"]);
     let consume = Query::Consume { token: token(1), until: at(MINUTE), now: NOW };
@@ -378,6 +379,9 @@ async fn questions(place: Arc<dyn Place>, asking: Asking) {
         (Query::Session { key: key(1), now: at(2 * MINUTE) }, Answer::Session(touched.clone())),
         (Query::Session { key: key(1), now: at(2 * MINUTE + 1) }, Answer::Session(touched)),
         (Query::Session { key: key(1), now: at(24 * HOUR) }, Answer::Unknown),
+        // Over, and touched a moment ago.
+        (Query::Begin(Box::new(new(4, short))), Answer::Done),
+        (Query::Session { key: key(4), now: at(30 * SECOND) }, Answer::Unknown),
         (Query::Renew(Box::new(renewal(1, 2, record("alice")))), Answer::Done),
         (Query::Renew(Box::new(renewal(1, 3, record("alice")))), Answer::Unknown),
         (Query::Renew(Box::new(renewal(2, 1, record("alice")))), Answer::Done),
