@@ -96,10 +96,10 @@ async fn taken(limits: &impl Answers, query: Query) -> Taken {
 }
 
 /// The same where it is answered at once.
-fn taken_at_once(limits: &impl Answers, query: Query) -> Option<Taken> {
+fn taken_at_once(limits: &impl Answers, query: &Query) -> Option<Taken> {
     match limits.try_answer(query.clone()) {
         Ok(Answer::Taken(taken)) => Some(taken),
-        Err(given_back) if given_back == query => None,
+        Err(given_back) if given_back == *query => None,
         other => panic!("{other:?}"),
     }
 }
@@ -208,7 +208,7 @@ async fn what_is_counted_here_or_at_once_is_answered_at_once() {
         (SaysUnavailableAtOnce, Local, 2000, Some(0), 0, 2),
     ] {
         behind.becomes(behaviour);
-        let taken = taken_at_once(&limits, take(1, 1, store, millis));
+        let taken = taken_at_once(&limits, &take(1, 1, store, millis));
         let seen = (taken.map(|taken| taken.remaining), behind.asked(), log.lines().len());
         assert_eq!(seen, (remaining, asked, logged), "{millis}");
     }

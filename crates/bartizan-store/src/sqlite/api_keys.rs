@@ -16,7 +16,7 @@ macro_rules! columns {
     };
 }
 
-type Row = (
+pub(super) type Row = (
     Vec<u8>,
     Vec<u8>,
     Vec<u8>,
@@ -30,14 +30,14 @@ type Row = (
     Option<i64>,
 );
 
+/// The API key with an id.
+pub(super) const FIND: &str = concat!("SELECT ", columns!(), " FROM api_key WHERE id = ?1");
+
 pub(super) async fn find(
     executor: impl SqliteExecutor<'_>,
     id: KeyId,
 ) -> Result<Option<ApiKeyRecord>, sqlx::Error> {
-    let row: Option<Row> = sqlx::query_as(concat!("SELECT ", columns!(), " FROM api_key WHERE id = ?1"))
-        .bind(id.as_bytes().to_vec())
-        .fetch_optional(executor)
-        .await?;
+    let row: Option<Row> = sqlx::query_as(FIND).bind(id.as_bytes().to_vec()).fetch_optional(executor).await?;
     row.map(record).transpose()
 }
 
@@ -199,7 +199,7 @@ async fn insert(connection: &mut SqliteConnection, record: &ApiKeyRecord) -> Res
     Ok(())
 }
 
-fn record(row: Row) -> Result<ApiKeyRecord, sqlx::Error> {
+pub(super) fn record(row: Row) -> Result<ApiKeyRecord, sqlx::Error> {
     let (id, mac, pepper, owner, name, scopes, created, expires, revoked, replaced_by, last_used) = row;
     let scopes = serde_json::from_str(&scopes)
         .map_err(|error| foreign(format!("an API key's scopes are no list of texts: {error}")))?;

@@ -113,12 +113,25 @@ impl Answers for SqliteStore {
     }
 
     fn try_answer(&self, query: Query) -> Result<Answer, Query> {
-        let Query::Session { key, now } = query else { return Err(query) };
-        match self.glance.session(key).map(|found| found.filter(|record| record.is_alive(now))) {
-            Ok(None) => Ok(Answer::Unknown),
-            Ok(Some(record)) if !record.is_stale(now) => Ok(Answer::Session(record)),
-            // It is to be touched, which is written.
-            Ok(Some(_)) | Err(NotAtOnce) => Err(query),
+        match &query {
+            Query::Session { key, now } => {
+                match self.glance.session(*key).map(|found| found.filter(|record| record.is_alive(*now))) {
+                    Ok(None) => Ok(Answer::Unknown),
+                    Ok(Some(record)) if !record.is_stale(*now) => Ok(Answer::Session(record)),
+                    // It is to be touched, which is written.
+                    Ok(Some(_)) | Err(NotAtOnce) => Err(query),
+                }
+            }
+            Query::ApiKey { id, now } => match self.glance.api_key(*id) {
+                Ok(None) => Ok(Answer::Unknown),
+                Ok(Some(record)) if !is_to_be_touched(&record, *now) => Ok(Answer::ApiKey(Box::new(record))),
+                Ok(Some(_)) | Err(NotAtOnce) => Err(query),
+            },
+            Query::Revocation { jti, key, subject, issued, now } => {
+                let digests = [*jti, key.as_deref().copied()];
+                self.glance.is_revoked(digests, subject, *issued, *now).map(Answer::Revoked).or(Err(query))
+            }
+            _ => Err(query),
         }
     }
 }
@@ -238,7 +251,14 @@ impl Store for SqliteStore {
         issued: Option<Timestamp>,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<bool, StoreError>> {
-        Box::pin(self.read(revocations::has(&self.readers, [jti, key], subject, issued, now)))
+        Box::pin(async move {
+            match self.glance.is_revoked([jti, key], &subject, issued, now) {
+                Ok(is_revoked) => Ok(is_revoked),
+                Err(NotAtOnce) => {
+                    self.read(revocations::has(&self.readers, [jti, key], subject, issued, now)).await
+                }
+            }
+        })
     }
 
     fn create_api_key(&self, record: ApiKeyRecord) -> BoxFuture<'_, Result<bool, StoreError>> {
@@ -247,9 +267,12 @@ impl Store for SqliteStore {
 
     fn api_key(&self, id: KeyId, now: Timestamp) -> BoxFuture<'_, Result<Option<ApiKeyRecord>, StoreError>> {
         Box::pin(async move {
-            let found = self.read(api_keys::find(&self.readers, id)).await?;
+            let found = match self.glance.api_key(id) {
+                Ok(found) => found,
+                Err(NotAtOnce) => self.read(api_keys::find(&self.readers, id)).await?,
+            };
             match found {
-                Some(record) if record.is_stale(now) && record.check(now).is_ok() => {
+                Some(record) if is_to_be_touched(&record, now) => {
                     self.write(api_keys::Touch { id, now }).await
                 }
                 found => Ok(found),
@@ -305,6 +328,11 @@ impl Store for SqliteStore {
             Ok(pruned)
         })
     }
+}
+
+/// An API key that is good is touched, where that was long ago.
+fn is_to_be_touched(record: &ApiKeyRecord, now: Timestamp) -> bool {
+    record.is_stale(now) && record.check(now).is_ok()
 }
 
 /// SQLite's integers are signed; what is beyond them is as far away as they go.

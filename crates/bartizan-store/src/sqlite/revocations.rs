@@ -5,6 +5,10 @@ use sqlx::{SqliteConnection, sqlite::SqliteExecutor};
 
 use super::{PRUNED_AT_ONCE, integer, writer::Step};
 
+/// Whether a token is revoked, by `jti`, subject, `iat`, the time and `kid`. Nothing is equal to NULL.
+pub(super) const HAS: &str = "SELECT EXISTS (SELECT 1 FROM revoked_token WHERE digest IN (?1, ?5) AND until > ?4) \
+     OR EXISTS (SELECT 1 FROM revoked_subject WHERE subject = ?2 AND until > ?4 AND before > ?3)";
+
 pub(super) async fn has(
     executor: impl SqliteExecutor<'_>,
     digests: [Option<TokenDigest>; 2],
@@ -13,18 +17,14 @@ pub(super) async fn has(
     now: Timestamp,
 ) -> Result<bool, sqlx::Error> {
     let [jti, key] = digests.map(|digest| digest.map(|TokenDigest(digest)| digest.to_vec()));
-    // Nothing is equal to NULL.
-    sqlx::query_scalar(
-        "SELECT EXISTS (SELECT 1 FROM revoked_token WHERE digest IN (?1, ?5) AND until > ?4) \
-         OR EXISTS (SELECT 1 FROM revoked_subject WHERE subject = ?2 AND until > ?4 AND before > ?3)",
-    )
-    .bind(jti)
-    .bind(String::from(subject))
-    .bind(integer(issued.map_or(0, |issued| issued.0)))
-    .bind(integer(now.0))
-    .bind(key)
-    .fetch_one(executor)
-    .await
+    sqlx::query_scalar(HAS)
+        .bind(jti)
+        .bind(String::from(subject))
+        .bind(integer(issued.map_or(0, |issued| issued.0)))
+        .bind(integer(now.0))
+        .bind(key)
+        .fetch_one(executor)
+        .await
 }
 
 pub(super) struct RevokeToken {
