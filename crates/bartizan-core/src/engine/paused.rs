@@ -96,3 +96,6 @@ impl Paused {
         evaluation
     }
 }
+
+#[cfg(test)]
+mod tests;
