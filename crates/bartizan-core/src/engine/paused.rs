@@ -91,7 +91,7 @@ impl Paused {
         evaluation.token = token.take();
         evaluation.given = given.take();
         if let Stage::Answer(CredentialKind::Jwt, _) = stage {
-            evaluation.ask_again();
+            evaluation.read_token_again();
         }
         evaluation
     }
