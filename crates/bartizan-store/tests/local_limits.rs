@@ -22,7 +22,7 @@ use bartizan_store::{Answers, BoxFuture, MemoryLimits, MemoryStore, WithLocalLim
 use tracing::{Event, Level, Metadata, Subscriber, span};
 
 /// What the store behind does.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Behaviour {
     Counts,
     /// Without being waited for.
@@ -218,6 +218,43 @@ async fn what_is_counted_here_or_at_once_is_answered_at_once() {
     assert_eq!(limits.try_answer(session.clone()), Err(session.clone()));
     behind.becomes(CountsAtOnce);
     assert_eq!(limits.try_answer(session), Ok(Answer::Unknown));
+}
+
+#[tokio::test]
+async fn an_outage_begins_and_ends_the_same_at_once_and_waited_for() {
+    use Behaviour::{Counts, CountsAtOnce, SaysUnavailable, SaysUnavailableAtOnce};
+
+    let steps: Vec<_> = [1, 999, 1000]
+        .into_iter()
+        .flat_map(|millis| {
+            let all = [Counts, CountsAtOnce, SaysUnavailable, SaysUnavailableAtOnce];
+            all.map(|behaviour| (behaviour, millis))
+        })
+        .collect();
+    let all = steps.iter().flat_map(|first| steps.iter().map(move |second| (first, second)));
+    for (first, second) in all {
+        let mut seen = Vec::new();
+        for waits in [false, true] {
+            let log = Log::default();
+            let _guard = tracing::subscriber::set_default(log.clone());
+            let behind = Behind::new(Counts);
+            let limits = WithLocalLimits::new(Arc::clone(&behind));
+            let (mut millis, mut all) = (0, Vec::new());
+            for (behaviour, after) in [first, second, first, first, second] {
+                behind.becomes(*behaviour);
+                millis += after;
+                let query = take(1, 1, Shared, millis);
+                let at_once = if waits { None } else { taken_at_once(&limits, &query) };
+                let taken = match at_once {
+                    Some(taken) => taken,
+                    None => taken(&limits, query).await,
+                };
+                all.push((taken, behind.asked(), log.lines()));
+            }
+            seen.push(all);
+        }
+        assert_eq!(seen[0], seen[1], "{first:?} {second:?}");
+    }
 }
 
 #[tokio::test]

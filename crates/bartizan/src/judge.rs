@@ -85,7 +85,7 @@ impl Shared {
                 }
                 Ok(decision)
             }
-            question => go_on_at_once(&*self.store, evaluation, &head, question),
+            question => decide_at_once(&*self.store, evaluation, &head, question),
         }
     }
 
@@ -120,7 +120,8 @@ impl Shared {
                             evaluation.supply_form(form);
                         }
                     }
-                    step = evaluation.step();
+                    let next = evaluation.step();
+                    step = go_on_at_once(&*self.store, &mut evaluation, next);
                 };
                 log_denial(&decision, &head, &evaluation);
                 decision
@@ -130,9 +131,9 @@ impl Shared {
     }
 }
 
-/// Decides with what is answered at once, up to the first question that is not.
+/// Decides with what is answered at once, or pauses at the first question that is not.
 #[inline(never)]
-fn go_on_at_once<'r, H>(
+fn decide_at_once<'r, H>(
     store: &dyn Answers,
     mut evaluation: Evaluation<'_, 'r, H, OsEntropy, NoTrace>,
     head: &RequestHead<'r, H>,
@@ -141,22 +142,32 @@ fn go_on_at_once<'r, H>(
 where
     H: Iterator<Item = HeaderPair<'r>> + Clone,
 {
-    let mut step = question;
-    loop {
-        let asked = match step {
-            Step::Done(decision) => {
-                log_denial(&decision, head, &evaluation);
-                return Ok(decision);
-            }
-            Step::Need(query) => try_ask(store, query).map_err(Step::Need),
-            Step::NeedForm { .. } => Err(step),
-        };
-        match asked {
+    match go_on_at_once(store, &mut evaluation, question) {
+        Step::Done(decision) => {
+            log_denial(&decision, head, &evaluation);
+            Ok(decision)
+        }
+        step => Err(Box::new(Asks { paused: evaluation.pause(), step })),
+    }
+}
+
+/// Goes on from `step` to the decision, or to what has to be waited for.
+fn go_on_at_once<'r, H>(
+    store: &dyn Answers,
+    evaluation: &mut Evaluation<'_, 'r, H, OsEntropy, NoTrace>,
+    mut step: Step,
+) -> Step
+where
+    H: Iterator<Item = HeaderPair<'r>> + Clone,
+{
+    while let Step::Need(query) = step {
+        match try_ask(store, query) {
             Ok(answer) => evaluation.supply(answer),
-            Err(step) => return Err(Box::new(Asks { paused: evaluation.pause(), step })),
+            Err(query) => return Step::Need(query),
         }
         step = evaluation.step();
     }
+    step
 }
 
 /// A refusal goes into the log while its request is at hand.
@@ -189,10 +200,6 @@ fn try_ask(store: &dyn Answers, query: Query) -> Result<Answer, Query> {
 
 /// The same, waiting for the answer.
 async fn ask(store: &dyn Answers, query: Query) -> Answer {
-    let query = match try_ask(store, query) {
-        Ok(answer) => return answer,
-        Err(query) => query,
-    };
     let (mut query, mut asked) = (Some(query), None);
     poll_fn(|cx| {
         let answer = AssertUnwindSafe(|| {

@@ -3,7 +3,10 @@
 use std::{
     convert::Infallible,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
     task::{Context, Poll},
 };
 
@@ -22,25 +25,29 @@ use tower_service::Service;
 
 #[test]
 fn the_tower_layer_agrees() {
-    let corpus = Corpus::load().unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let checked = corpus.check(Surface::Tower, OsClock, |case| {
-        let log = Reports::of(DENIAL_TARGET);
-        let mut observed = tracing::subscriber::with_default(log.clone(), || runtime.block_on(send(case)))?;
-        observed.reports = Some(log.take());
-        Ok(observed)
-    });
-    match checked {
-        Ok(count) => println!("{count} cases"),
-        Err(report) => panic!("{report}"),
+    // Nothing at once, everything, and some of it in each order.
+    for at_once in [0, u32::MAX, 0x5555_5555, 0xaaaa_aaaa, 0x9249_2492, 0x6666_6666] {
+        let corpus = Corpus::load().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let checked = corpus.check(Surface::Tower, OsClock, |case| {
+            let log = Reports::of(DENIAL_TARGET);
+            let sent = || runtime.block_on(send(case, at_once));
+            let mut observed = tracing::subscriber::with_default(log.clone(), sent)?;
+            observed.reports = Some(log.take());
+            Ok(observed)
+        });
+        match checked {
+            Ok(count) => println!("{count} cases"),
+            Err(report) => panic!("answered at once {at_once:b}: {report}"),
+        }
     }
 }
 
-async fn send(case: &Case) -> Result<Observed, String> {
+async fn send(case: &Case, at_once: u32) -> Result<Observed, String> {
     let Request::Head(head) = &case.request else { return Err("bytes are for a socket".into()) };
     let (engine, _) = case.build(Deployment::default())?;
-    let layer =
-        BartizanLayer::for_any_body(engine).store(Store(Mutex::new(case.store()))).scheme(case.scheme);
+    let store = Store { case: Mutex::new(case.store()), at_once: AtomicU32::new(at_once) };
+    let layer = BartizanLayer::for_any_body(engine).store(store).scheme(case.scheme);
     let handler = Handler { case: case.clone(), seen: Arc::default() };
     let seen = Arc::clone(&handler.seen);
 
@@ -126,10 +133,20 @@ impl Service<http::Request<RequestBody<Full<Bytes>>>> for Handler {
     }
 }
 
-struct Store(Mutex<CaseStore>);
+struct Store {
+    case: Mutex<CaseStore>,
+    /// Whether the next question is answered at once, and the one after it, bit by bit.
+    at_once: AtomicU32,
+}
 
 impl Answers for Store {
     fn answer(&self, query: Query) -> BoxFuture<'_, Answer> {
-        Box::pin(std::future::ready(self.0.lock().unwrap().answer(&query)))
+        Box::pin(std::future::ready(self.case.lock().unwrap().answer(&query)))
+    }
+
+    fn try_answer(&self, query: Query) -> Result<Answer, Query> {
+        let turns = self.at_once.load(Relaxed);
+        self.at_once.store(turns.rotate_right(1), Relaxed);
+        if turns & 1 == 1 { Ok(self.case.lock().unwrap().answer(&query)) } else { Err(query) }
     }
 }

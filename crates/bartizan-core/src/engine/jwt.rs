@@ -212,7 +212,7 @@ where
     }
 
     /// Reads the token again whose key was asked for, where that was before a pause. Without it nobody is let in.
-    pub(super) fn ask_again(&mut self) {
+    pub(super) fn read_token_again(&mut self) {
         let claimed = self.presented().zip(self.engine.0.issuers.as_ref());
         let claimed = claimed.and_then(|((_, text), issuers)| Claimed::read(text, issuers).ok());
         self.claimed = claimed.map(Box::new);

@@ -91,8 +91,11 @@ impl Paused {
         evaluation.token = token.take();
         evaluation.given = given.take();
         if let Stage::Answer(CredentialKind::Jwt, _) = stage {
-            evaluation.ask_again();
+            evaluation.read_token_again();
         }
         evaluation
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,10 @@ use std::{
     collections::HashMap,
     io::Write as _,
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     thread,
     time::Duration,
 };
@@ -53,7 +56,7 @@ impl Bench {
 
     fn send(&mut self, case: &Case) -> Result<Observed, String> {
         let gateway = self.gateway(case)?;
-        *self.store.0.lock().unwrap() = Some(case.store());
+        *self.store.case.lock().unwrap() = Some(case.store());
         self.log.take();
         self.upstream.answer_with(&case.response);
 
@@ -149,14 +152,26 @@ fn handled(request: Message) -> Handled {
     }
 }
 
-/// Answers what the current case says.
+/// Answers what the current case says, every other question at once.
 #[derive(Default)]
-struct Store(Mutex<Option<CaseStore>>);
+struct Store {
+    case: Mutex<Option<CaseStore>>,
+    waits: AtomicBool,
+}
+
+impl Store {
+    fn answer_now(&self, query: &Query) -> Answer {
+        let mut current = self.case.lock().unwrap();
+        current.as_mut().map_or(Answer::Unavailable, |store| store.answer(query))
+    }
+}
 
 impl Answers for Store {
     fn answer(&self, query: Query) -> BoxFuture<'_, Answer> {
-        let mut current = self.0.lock().unwrap();
-        let answer = current.as_mut().map_or(Answer::Unavailable, |store| store.answer(&query));
-        Box::pin(std::future::ready(answer))
+        Box::pin(std::future::ready(self.answer_now(&query)))
+    }
+
+    fn try_answer(&self, query: Query) -> Result<Answer, Query> {
+        if self.waits.fetch_not(Relaxed) { Err(query) } else { Ok(self.answer_now(&query)) }
     }
 }

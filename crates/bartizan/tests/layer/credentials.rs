@@ -22,6 +22,7 @@ const POLICY: &str = "[session]\n[default]\nrequire = 'session'\n\
 #[derive(Default)]
 struct People {
     asked: &'static Counter,
+    asked_at_once: &'static Counter,
 }
 
 #[derive(Default)]
@@ -53,6 +54,11 @@ impl Answers for People {
             Answer::Session(SessionRecord::new(subject, scopes, now, idle, absolute))
         })
     }
+
+    fn try_answer(&self, query: Query) -> Result<Answer, Query> {
+        self.asked_at_once.0.fetch_add(1, Ordering::Relaxed);
+        Err(query)
+    }
 }
 
 async fn whoami(principal: Option<Extension<Principal>>) -> String {
@@ -69,7 +75,7 @@ fn router() -> Router {
 #[tokio::test]
 async fn the_store_is_asked_where_the_route_needs_it() {
     let people = People::default();
-    let asked = people.asked;
+    let counters = [people.asked, people.asked_at_once];
     let layer = BartizanLayer::new(engine(POLICY)).scheme(Scheme::Https).store(people);
     let server = Server::mount(Mount::Around, POLICY, layer, router()).await;
     for (request, status, body, questions) in [
@@ -82,7 +88,6 @@ async fn the_store_is_asked_where_the_route_needs_it() {
         ("GET /admin\nCookie: __Host-session=alice", 200, Ok("alice"), 1),
         ("GET /admin\nCookie: __Host-session=bob", 403, Err("auth.scope"), 1),
     ] {
-        asked.0.store(0, Ordering::Relaxed);
         let response = server.request(request).await;
         assert_eq!(response.status, status, "{request} {response:?}");
         match body {
@@ -90,7 +95,8 @@ async fn the_store_is_asked_where_the_route_needs_it() {
             Err(code) => assert_eq!(response.code().as_deref(), Some(code), "{request}"),
         }
         assert!(response.is_hardened(), "{request} {response:?}");
-        assert_eq!(asked.0.load(Ordering::Relaxed), questions, "{request}");
+        // Once each way.
+        assert_eq!(counters.map(|asked| asked.0.swap(0, Ordering::Relaxed)), [questions; 2], "{request}");
     }
 }
 
