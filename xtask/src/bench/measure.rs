@@ -1,6 +1,6 @@
 //! What a server spends on requests: instructions, system calls, CPU time.
 
-use std::{fs, path::Path};
+use std::{fs, io::ErrorKind, path::Path};
 
 use super::{
     load::Load,
@@ -92,7 +92,12 @@ pub(super) fn cpu_so_far(server: &Server) -> Result<f64, Failure> {
     let mut nanoseconds = 0.0;
     for task in fs::read_dir(&tasks).map_err(Failure::file(Path::new(&tasks)))? {
         let path = task.map_err(Failure::file(Path::new(&tasks)))?.path().join("schedstat");
-        let said = fs::read_to_string(&path).map_err(Failure::file(&path))?;
+        let said = match fs::read_to_string(&path) {
+            Ok(said) => said,
+            // It has ended just now.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => return Err(Failure::file(&path)(error)),
+        };
         nanoseconds += on_cpu(&said)
             .ok_or_else(|| Failure::Unmet(format!("{} cannot be read: {said}", path.display())))?;
     }
