@@ -7,7 +7,6 @@ use super::{
     plain::{escape_text, escape_value},
     policy::Checked,
     tree::{Data, Id, Nodes},
-    vocabulary::GONE_WITH_CONTENT,
 };
 
 /// What was written of a tree.
@@ -59,14 +58,13 @@ pub(super) fn text(nodes: &Nodes) -> String {
     let root = nodes.root();
     let mut at = nodes.first_child(root);
     while let Some(id) = at {
-        let mut inside = true;
+        let mut inside = None;
         match nodes.data(id) {
             Some(Data::Text(piece)) => escape_text(&mut text, piece),
-            Some(Data::Element { name, html, .. }) => inside = *html && !is_gone_with_content(name),
-            Some(Data::Nothing) | None => {}
+            Some(Data::Element { .. } | Data::Bare) => inside = nodes.first_child(id),
+            Some(Data::Gone) | None => {}
         }
-        at = if inside { nodes.first_child(id) } else { None }
-            .or_else(|| leave(nodes, id, root, &mut Vec::new(), &mut text));
+        at = inside.or_else(|| leave(nodes, id, root, &mut Vec::new(), &mut text));
     }
     text
 }
@@ -88,19 +86,16 @@ fn visit(nodes: &Nodes, id: Id, policy: &Checked, open: &mut Vec<Open>, written:
             escape_text(&mut written.html, text);
             false
         }
-        Some(Data::Element { name, html: true, attributes }) => {
-            if policy.allows(name) {
-                written.stable &= fits(parent, name);
-                let in_p = name == &local_name!("p") || (parent.in_p && !ends_scope(name));
-                let in_a = name == &local_name!("a") || parent.in_a;
-                start_tag(&mut written.html, name, attributes, policy.link_attributes);
-                open.push(Open { id, name: name.clone(), in_p, in_a, start: written.html.len() });
-                return true;
-            }
-            !is_gone_with_content(name)
+        Some(Data::Element { name, attributes }) => {
+            written.stable &= fits(parent, name);
+            let in_p = name == &local_name!("p") || (parent.in_p && !ends_scope(name));
+            let in_a = name == &local_name!("a") || parent.in_a;
+            start_tag(&mut written.html, name, attributes, policy.link_attributes);
+            open.push(Open { id, name: name.clone(), in_p, in_a, start: written.html.len() });
+            true
         }
-        // What is written in another grammar goes whole: inside it the same characters are other tags.
-        Some(Data::Element { html: false, .. } | Data::Nothing) | None => false,
+        Some(Data::Bare) => true,
+        Some(Data::Gone) | None => false,
     }
 }
 
@@ -232,8 +227,4 @@ fn is_void(name: &LocalName) -> bool {
         *name,
         local_name!("br") | local_name!("col") | local_name!("hr") | local_name!("img") | local_name!("wbr")
     )
-}
-
-fn is_gone_with_content(name: &LocalName) -> bool {
-    GONE_WITH_CONTENT.binary_search(&&**name).is_ok()
 }
