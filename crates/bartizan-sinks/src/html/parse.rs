@@ -22,6 +22,19 @@ const CHUNK: usize = 2048;
 /// The most names of attributes that one tag may have. The tokenizer compares each with all before it.
 const MOST_ATTRIBUTES: usize = 4096;
 
+/// The most that a tag may have when it is written: whatever stands before it in its first chunk when it is read again,
+/// it is not stopped at.
+const MOST_WRITTEN: usize = MOST_ATTRIBUTES - CHUNK / 2;
+
+/// Refuses a tag, as it is written, that would not be read again. References can become white space.
+pub(super) fn refuse_unreadable(tag: &str) -> Result<(), OverLimit> {
+    if tag.len() > MOST_WRITTEN && names(tag) > MOST_WRITTEN {
+        Err(OverLimit::Attributes { most: MOST_WRITTEN })
+    } else {
+        Ok(())
+    }
+}
+
 /// The tree of a fragment, as if it stood in a `<div>`.
 pub(super) fn parse(input: &str, policy: &Checked) -> Result<Nodes, OverLimit> {
     let tree = Tree::new(policy, input.len());

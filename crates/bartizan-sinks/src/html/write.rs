@@ -4,6 +4,7 @@ use html5ever::{Attribute, LocalName, local_name};
 
 use super::{
     OverLimit,
+    parse::refuse_unreadable,
     plain::{escape_text, escape_value},
     policy::Checked,
     tree::{Data, Id, Nodes},
@@ -35,7 +36,7 @@ pub(super) fn write(nodes: &Nodes, policy: &Checked, expected: usize) -> Result<
     let mut open = vec![Open { id: root, name: local_name!("div"), in_p: false, in_a: false, start: 0 }];
     let mut at = nodes.first_child(root);
     while let Some(id) = at {
-        let inside = visit(nodes, id, policy, &mut open, &mut written);
+        let inside = visit(nodes, id, policy, &mut open, &mut written)?;
         if open.len() > policy.limits.depth + 1 {
             return Err(OverLimit::Depth { most: policy.limits.depth });
         }
@@ -70,9 +71,15 @@ pub(super) fn text(nodes: &Nodes) -> String {
 }
 
 /// Writes a text or the start of an element. Whether what is in it remains.
-fn visit(nodes: &Nodes, id: Id, policy: &Checked, open: &mut Vec<Open>, written: &mut Written) -> bool {
-    let Some(parent) = open.last() else { return false };
-    match nodes.data(id) {
+fn visit(
+    nodes: &Nodes,
+    id: Id,
+    policy: &Checked,
+    open: &mut Vec<Open>,
+    written: &mut Written,
+) -> Result<bool, OverLimit> {
+    let Some(parent) = open.last() else { return Ok(false) };
+    Ok(match nodes.data(id) {
         Some(Data::Text(text)) => {
             written.stable &=
                 !is_row_of_table(&parent.name) || text.bytes().all(|byte| byte.is_ascii_whitespace());
@@ -90,13 +97,15 @@ fn visit(nodes: &Nodes, id: Id, policy: &Checked, open: &mut Vec<Open>, written:
             written.stable &= fits(parent, name);
             let in_p = name == &local_name!("p") || (parent.in_p && !ends_scope(name));
             let in_a = name == &local_name!("a") || parent.in_a;
+            let tag = written.html.len();
             start_tag(&mut written.html, name, attributes, policy.link_attributes);
+            refuse_unreadable(written.html.get(tag..).unwrap_or_default())?;
             open.push(Open { id, name: name.clone(), in_p, in_a, start: written.html.len() });
             true
         }
         Some(Data::Bare) => true,
         Some(Data::Gone) | None => false,
-    }
+    })
 }
 
 /// Goes to what follows a node, and ends the elements that end with it.

@@ -33,6 +33,26 @@ fn generated_attacks_are_clean_after_one_time() {
 }
 
 #[test]
+fn words_that_come_of_references_can_be_read_again() {
+    // Words are few in `a&#32;a&#32;` and many in `a a `, and so they are in what stands before a tag.
+    for (before, words, reference) in [
+        ("", 9_000, "&#32;"),
+        ("", 9_000, "&#47;"),
+        ("", 9_000, "&apos;"),
+        ("a&#32;", 3_000, "&#32;"),
+        ("a&#32;", 3_500, "&#32;"),
+        ("a&#32;", 4_000, " "),
+        ("a&#32;", 5_000, " "),
+    ] {
+        check(&format!(
+            "<i>{}<b title=\"{}\">x",
+            before.repeat(1_010),
+            format!("a{reference}").repeat(words)
+        ));
+    }
+}
+
+#[test]
 fn depth_takes_no_stack_and_no_time_that_grows_with_it() {
     let policy = attacks::policies()[2].1.clone();
     for tag in
