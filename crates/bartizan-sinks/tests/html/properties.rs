@@ -34,7 +34,7 @@ fn generated_attacks_are_clean_after_one_time() {
 
 #[test]
 fn words_that_come_of_references_can_be_read_again() {
-    // Words are few in `a&#32;a&#32;` and many in `a a `, and so they are in what stands before a tag.
+    // Words are few in `ab&#32;ab&#32;` and many in `ab ab `, and so they are in what stands before a tag.
     for (before, words, reference) in [
         ("", 9_000, "&#32;"),
         ("", 9_000, "&#47;"),
@@ -47,7 +47,7 @@ fn words_that_come_of_references_can_be_read_again() {
         check(&format!(
             "<i>{}<b title=\"{}\">x",
             before.repeat(1_010),
-            format!("a{reference}").repeat(words)
+            format!("ab{reference}").repeat(words)
         ));
     }
 }
