@@ -88,3 +88,50 @@ fn keep_classes(value: &mut StrTendril, allowed: &[String]) -> bool {
     *value = StrTendril::from_slice(&kept);
     !value.is_empty()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::html::Policy;
+
+    #[test]
+    fn a_url_is_written_as_a_browser_reads_it_and_goes_where_the_policy_lets_it() {
+        let here = Policy::builder().relative_urls().build().unwrap();
+        let away = Policy::builder().schemes(["https", "mailto"]).build().unwrap();
+        for (policy, url, expected) in [
+            (&here, "/a//b", Some("/a//b")),
+            (&here, "a/b:c", Some("a/b:c")),
+            (&here, "?a:b", Some("?a:b")),
+            (&here, "\\a:b", Some("\\a:b")),
+            (&here, " \t/a\r\n\u{1f}", Some("/a")),
+            (&here, "/\n \t", Some("/")),
+            (&here, "", Some("")),
+            // All of another host.
+            (&here, "//host", None),
+            (&here, "/\\host", None),
+            (&here, "\\/host", None),
+            (&here, "\\\\host", None),
+            (&here, "/\t/host", None),
+            (&here, "\n/\r\\host", None),
+            (&here, "\u{1}//host", None),
+            (&here, "\t \u{1f}//host", None),
+            (&here, "https://host", None),
+            (&here, "a:b", None),
+            (&here, ":b", None),
+            (&away, "/a", None),
+            (&away, "//host", Some("//host")),
+            (&away, "ht\ttps:\n//host", Some("https://host")),
+            (&away, "\u{0}\u{1f} HTTPS://host ", Some("HTTPS://host")),
+            (&away, "\t https://host\n \t", Some("https://host")),
+            (&away, "mailto:a@b.example", Some("mailto:a@b.example")),
+            (&away, "java\tscript:ran()", None),
+            (&away, "https\u{1}:ran()", None),
+            (&away, "https :ran()", None),
+            (&away, "http:ran()", None),
+        ] {
+            let mut value = StrTendril::from_slice(url);
+            let is_kept = keep_url(&mut value, policy.checked());
+            assert_eq!(is_kept.then_some(&*value), expected, "{url:?}");
+        }
+    }
+}

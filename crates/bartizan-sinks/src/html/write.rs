@@ -25,6 +25,7 @@ struct Open {
     name: LocalName,
     in_p: bool,
     in_a: bool,
+    in_list: bool,
     /// Where what is in it begins.
     start: usize,
 }
@@ -33,7 +34,8 @@ struct Open {
 pub(super) fn write(nodes: &Nodes, policy: &Checked, expected: usize) -> Result<Written, OverLimit> {
     let mut written = Written { html: String::with_capacity(expected + expected / 8), stable: true };
     let root = nodes.root();
-    let mut open = vec![Open { id: root, name: local_name!("div"), in_p: false, in_a: false, start: 0 }];
+    let name = local_name!("div");
+    let mut open = vec![Open { id: root, name, in_p: false, in_a: false, in_list: false, start: 0 }];
     let mut at = nodes.first_child(root);
     while let Some(id) = at {
         let inside = visit(nodes, id, policy, &mut open, &mut written)?;
@@ -93,14 +95,18 @@ fn visit(
             escape_text(&mut written.html, text);
             false
         }
+        // Outside of a list it would end the item of the page that all of this stands in, with a `<div>` around it
+        // (§13.2.6.4.7, a start tag whose name is "li"): the writer's next words would be somebody else's.
+        Some(Data::Element { name, .. }) if is_item(name) && !parent.in_list => true,
         Some(Data::Element { name, attributes }) => {
             written.stable &= fits(parent, name);
             let in_p = name == &local_name!("p") || (parent.in_p && !ends_scope(name));
             let in_a = name == &local_name!("a") || parent.in_a;
+            let in_list = is_list(name) || parent.in_list;
             let tag = written.html.len();
             start_tag(&mut written.html, name, attributes, policy.link_attributes);
             refuse_unreadable(written.html.get(tag..).unwrap_or_default())?;
-            open.push(Open { id, name: name.clone(), in_p, in_a, start: written.html.len() });
+            open.push(Open { id, name: name.clone(), in_p, in_a, in_list, start: written.html.len() });
             true
         }
         Some(Data::Bare) => true,
@@ -169,6 +175,14 @@ fn fits(parent: &Open, name: &LocalName) -> bool {
         _ if is_heading(name) => !parent.in_p && !is_heading(&parent.name),
         _ => !parent.in_p || !closes_p(name),
     }
+}
+
+fn is_list(name: &LocalName) -> bool {
+    matches!(*name, local_name!("ul") | local_name!("ol") | local_name!("dl"))
+}
+
+fn is_item(name: &LocalName) -> bool {
+    matches!(*name, local_name!("li") | local_name!("dd") | local_name!("dt"))
 }
 
 fn is_heading(name: &LocalName) -> bool {
