@@ -134,4 +134,33 @@ mod tests {
             assert_eq!(is_kept.then_some(&*value), expected, "{url:?}");
         }
     }
+
+    #[test]
+    fn names_have_the_prefix_and_classes_are_of_the_list() {
+        for (name, expected) in [
+            ("config", Some("user-config")),
+            ("user-config", Some("user-config")),
+            ("USER-config", Some("user-USER-config")),
+            ("", None),
+            (" config", None),
+            ("user- config", None),
+            ("a\nb", None),
+        ] {
+            let mut value = StrTendril::from_slice(name);
+            let is_kept = keep_name(&mut value, "user-");
+            assert_eq!(is_kept.then_some(&*value), expected, "{name:?}");
+        }
+        let list = ["note".to_owned(), "wide".to_owned()];
+        for (classes, allowed, expected) in [
+            ("note", &list[..], Some("note")),
+            ("\twide\nx  note ", &list, Some("wide note")),
+            ("notes Note", &list, None),
+            ("", &list, None),
+            ("note", &[], None),
+        ] {
+            let mut value = StrTendril::from_slice(classes);
+            let is_kept = keep_classes(&mut value, allowed);
+            assert_eq!(is_kept.then_some(&*value), expected, "{classes:?}");
+        }
+    }
 }

@@ -251,3 +251,22 @@ fn is_void(name: &LocalName) -> bool {
         local_name!("br") | local_name!("col") | local_name!("hr") | local_name!("img") | local_name!("wbr")
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::html::{Policy, parse::parse};
+
+    #[test]
+    fn only_text_remains_where_nothing_else_stays_as_it_is() {
+        for (input, expected) in [
+            ("", ""),
+            ("a<b>b<i>&lt;c&amp;</i></b>d", "ab&lt;c&amp;d"),
+            ("<script>x</script>a<svg><p>b</p><title>y</title></svg><template>z</template>", "ab"),
+            ("<table>a<tr><td><form>b", "ab"),
+        ] {
+            let nodes = parse(input, Policy::rich_text().checked()).unwrap();
+            assert_eq!(text(&nodes), expected, "{input}");
+        }
+    }
+}
