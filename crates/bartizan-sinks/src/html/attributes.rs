@@ -38,8 +38,7 @@ fn keep_url(value: &mut StrTendril, policy: &Checked) -> bool {
     let trimmed = value.trim_matches(|c: char| c <= ' ');
     if trimmed.contains(['\t', '\n', '\r']) {
         let read: String = trimmed.chars().filter(|c| !matches!(c, '\t' | '\n' | '\r')).collect();
-        // What was taken out may have stood between blanks.
-        *value = StrTendril::from_slice(read.trim_matches(|c: char| c <= ' '));
+        *value = StrTendril::from_slice(&read);
     } else if trimmed.len() != value.len() {
         *value = StrTendril::from_slice(trimmed);
     }
