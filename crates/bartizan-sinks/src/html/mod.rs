@@ -136,6 +136,7 @@ mod tests {
             ("<template>".repeat(6), Some(OverLimit::Depth { most: 4 })),
             ("<p>".repeat(21), Some(OverLimit::Nodes { most: 20 })),
             (format!("<b>{}", "x".repeat(64)), Some(OverLimit::Bytes { most: 64 })),
+            (format!("<!--{}-->", "x".repeat(64)), Some(OverLimit::Bytes { most: 64 })),
             // The output is longer than what was written.
             ("&<&".repeat(10), Some(OverLimit::Bytes { most: 64 })),
         ];

@@ -255,7 +255,7 @@ fn is_void(name: &LocalName) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::html::{Policy, parse::parse};
+    use crate::html::{Limits, Policy, parse::parse};
 
     #[test]
     fn only_text_remains_where_nothing_else_stays_as_it_is() {
@@ -268,5 +268,15 @@ mod tests {
             let nodes = parse(input, Policy::rich_text().checked()).unwrap();
             assert_eq!(text(&nodes), expected, "{input}");
         }
+    }
+
+    #[test]
+    fn what_the_parser_moved_is_not_written_deeper_than_may_be() {
+        let limits = Limits { depth: 4, ..Limits::default() };
+        let policy = Policy::builder().tags(["b", "u", "div"]).limits(limits).build().unwrap();
+        // Each `</b>` moves what is as deep as it may be, and where the parser ends is none of it.
+        let moved = "<b><u><div></b>".repeat(3) + &"</div></u>".repeat(3) + "<div>";
+        let nodes = parse(&moved, policy.checked()).unwrap();
+        assert_eq!(write(&nodes, policy.checked(), 0).err(), Some(OverLimit::Depth { most: 4 }));
     }
 }
