@@ -93,20 +93,23 @@ fn what_is_no_argon2id_is_refused() {
     assert_eq!(twice("m=4194304,m=8").map(|hash| hash.cost()).ok(), Some(super::Cost::dangerously_cheap()));
 }
 
-/// One that is computed until it is told to end.
-fn occupy(
+/// One that has begun to be computed, and is until it is told to end.
+async fn occupy(
     passwords: &Passwords,
 ) -> (std::sync::mpsc::Sender<()>, tokio::task::JoinHandle<Result<(), PasswordError>>) {
+    let (begin, begun) = tokio::sync::oneshot::channel();
     let (end, ended) = std::sync::mpsc::channel();
     let passwords = passwords.clone();
     let task = tokio::spawn(async move {
         passwords
             .in_turn(move || {
+                let _ = begin.send(());
                 let _ = ended.recv_timeout(Duration::from_secs(20));
                 Ok(())
             })
             .await
     });
+    begun.await.unwrap();
     (end, task)
 }
 
@@ -122,9 +125,9 @@ async fn until(holds: impl Fn() -> bool) {
 #[tokio::test]
 async fn so_many_are_computed_so_many_wait_and_the_rest_is_told() {
     let passwords = cheap().waiting(1);
-    let (end_first, first) = occupy(&passwords);
-    let (_end_second, second) = occupy(&passwords);
-    until(|| passwords.turns.available_permits() == 0).await;
+    let (end_first, first) = occupy(&passwords).await;
+    let (_end_second, second) = occupy(&passwords).await;
+    assert_eq!(passwords.turns.available_permits(), 0);
     let waiting = tokio::spawn({
         let passwords = passwords.clone();
         async move { passwords.hash(&"correct horse".into()).await }
@@ -132,6 +135,8 @@ async fn so_many_are_computed_so_many_wait_and_the_rest_is_told() {
     until(|| passwords.places.available_permits() == 0).await;
     assert_eq!(passwords.hash(&"correct horse".into()).await.unwrap_err(), PasswordError::Busy);
     assert_eq!(passwords.verify(&"correct horse".into(), None).await, Err(PasswordError::Busy));
+    let nobodys = passwords.verify(&"x".repeat(1_025).into(), None).await;
+    assert_eq!(nobodys, Ok(false), "it is not even computed");
     assert!(!waiting.is_finished());
 
     end_first.send(()).unwrap();
@@ -144,8 +149,8 @@ async fn so_many_are_computed_so_many_wait_and_the_rest_is_told() {
 #[tokio::test]
 async fn who_waits_no_longer_makes_room_and_who_is_computed_does_not() {
     let passwords = Passwords::new(1).cost(Cost::dangerously_cheap()).waiting(1);
-    let (end, computed) = occupy(&passwords);
-    until(|| passwords.turns.available_permits() == 0).await;
+    let (end, computed) = occupy(&passwords).await;
+    assert_eq!(passwords.turns.available_permits(), 0);
     let waiting = tokio::spawn({
         let passwords = passwords.clone();
         async move { passwords.hash(&"correct horse".into()).await }
