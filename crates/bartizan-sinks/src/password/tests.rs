@@ -97,7 +97,7 @@ fn what_is_no_argon2id_is_refused() {
 async fn occupy(
     passwords: &Passwords,
 ) -> (std::sync::mpsc::Sender<()>, tokio::task::JoinHandle<Result<(), PasswordError>>) {
-    let (begin, begun) = tokio::sync::oneshot::channel();
+    let (begin, started) = tokio::sync::oneshot::channel();
     let (end, ended) = std::sync::mpsc::channel();
     let passwords = passwords.clone();
     let task = tokio::spawn(async move {
@@ -109,7 +109,7 @@ async fn occupy(
             })
             .await
     });
-    begun.await.unwrap();
+    started.await.unwrap();
     (end, task)
 }
 
