@@ -22,6 +22,16 @@ pub mod url;
 /// The pages whose Rust is compiled with this crate's tests.
 #[cfg(doctest)]
 mod pages {
+    #[cfg(all(
+        feature = "path",
+        feature = "command",
+        feature = "url",
+        feature = "sql",
+        feature = "password"
+    ))]
+    #[doc = include_str!("../../../docs/sinks.md")]
+    struct Sinks;
+
     #[cfg(feature = "html")]
     #[doc = include_str!("../../../docs/sinks/html.md")]
     struct Html;

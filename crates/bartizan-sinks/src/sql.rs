@@ -20,7 +20,8 @@
 //! # }
 //! ```
 //!
-//! That a formatted query does not compile, see:
+//! `QueryBuilder::push` takes any text: give it only text of the source and what this module makes, and values to
+//! `push_bind`. That a formatted query does not compile, see:
 //!
 //! ```compile_fail,E0277
 //! let name = "x' OR '1'='1"; // from a client

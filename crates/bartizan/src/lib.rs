@@ -68,9 +68,6 @@ mod pages {
     #[doc = include_str!("../../../docs/sessions.md")]
     struct Sessions;
 
-    #[doc = include_str!("../../../docs/sinks.md")]
-    struct Sinks;
-
     #[doc = include_str!("../../../docs/denials/handler.panic.md")]
     struct HandlerPanic;
 }

@@ -1,4 +1,5 @@
-//! Which addresses are public: none of IANA's special-purpose registries (RFC 6890), by whatever way they are written.
+//! Which addresses are public: none of IANA's special-purpose registries (RFC 6890), nor a cloud's own that is in none of
+//! them, by whatever way they are written.
 
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -6,24 +7,25 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// IANA IPv4 Special-Purpose Address Registry, and multicast. The few that the registry calls globally reachable are
 /// services of networks, not of sites, and are refused too.
 const SPECIAL_V4: &[([u8; 4], u8)] = &[
-    ([0, 0, 0, 0], 8),       // "this network" (RFC 791)
-    ([10, 0, 0, 0], 8),      // private use (RFC 1918)
-    ([100, 64, 0, 0], 10),   // shared address space (RFC 6598)
-    ([127, 0, 0, 0], 8),     // loopback (RFC 1122)
-    ([169, 254, 0, 0], 16),  // link local (RFC 3927); the metadata services of clouds
-    ([172, 16, 0, 0], 12),   // private use
-    ([192, 0, 0, 0], 24),    // IETF protocol assignments (RFC 6890)
-    ([192, 0, 2, 0], 24),    // documentation (RFC 5737)
-    ([192, 31, 196, 0], 24), // AS112 (RFC 7535)
-    ([192, 52, 193, 0], 24), // AMT (RFC 7450)
-    ([192, 88, 99, 0], 24),  // 6to4 relays, deprecated (RFC 7526)
-    ([192, 168, 0, 0], 16),  // private use
-    ([192, 175, 48, 0], 24), // AS112 (RFC 7534)
-    ([198, 18, 0, 0], 15),   // benchmarking (RFC 2544)
-    ([198, 51, 100, 0], 24), // documentation
-    ([203, 0, 113, 0], 24),  // documentation
-    ([224, 0, 0, 0], 4),     // multicast (RFC 5771)
-    ([240, 0, 0, 0], 4),     // reserved, and limited broadcast (RFC 1112, RFC 8190)
+    ([0, 0, 0, 0], 8),        // "this network" (RFC 791)
+    ([10, 0, 0, 0], 8),       // private use (RFC 1918)
+    ([100, 64, 0, 0], 10),    // shared address space (RFC 6598)
+    ([127, 0, 0, 0], 8),      // loopback (RFC 1122)
+    ([168, 63, 129, 16], 32), // Azure's own of each machine: its settings, with their secrets; in no registry
+    ([169, 254, 0, 0], 16),   // link local (RFC 3927); the metadata services of clouds
+    ([172, 16, 0, 0], 12),    // private use
+    ([192, 0, 0, 0], 24),     // IETF protocol assignments (RFC 6890)
+    ([192, 0, 2, 0], 24),     // documentation (RFC 5737)
+    ([192, 31, 196, 0], 24),  // AS112 (RFC 7535)
+    ([192, 52, 193, 0], 24),  // AMT (RFC 7450)
+    ([192, 88, 99, 0], 24),   // 6to4 relays, deprecated (RFC 7526)
+    ([192, 168, 0, 0], 16),   // private use
+    ([192, 175, 48, 0], 24),  // AS112 (RFC 7534)
+    ([198, 18, 0, 0], 15),    // benchmarking (RFC 2544)
+    ([198, 51, 100, 0], 24),  // documentation
+    ([203, 0, 113, 0], 24),   // documentation
+    ([224, 0, 0, 0], 4),      // multicast (RFC 5771)
+    ([240, 0, 0, 0], 4),      // reserved, and limited broadcast (RFC 1112, RFC 8190)
 ];
 
 /// What is special within global unicast, `2000::/3`. Outside of it nothing is public (IANA IPv6 Special-Purpose
@@ -149,6 +151,7 @@ mod tests {
             (&["10.0.0.0", "10.255.255.255"], &["9.255.255.255", "11.0.0.0"]),
             (&["100.64.0.0", "100.127.255.255"], &["100.63.255.255", "100.128.0.0"]),
             (&["127.0.0.1", "127.255.255.255"], &["126.255.255.255", "128.0.0.0"]),
+            (&["168.63.129.16", "::ffff:168.63.129.16"], &["168.63.129.15", "168.63.129.17"]),
             (&["169.254.0.0", "169.254.169.254"], &["169.253.255.255", "169.255.0.0"]),
             (&["172.16.0.0", "172.31.255.255"], &["172.15.255.255", "172.32.0.0"]),
             (&["192.0.0.0", "192.0.0.9", "192.0.0.255"], &["191.255.255.255", "192.0.1.0"]),

@@ -264,6 +264,7 @@ mod tests {
             ("0177.0.0.1", Number),
             ("0x7f.1", Number),
             ("0x7f000001", Number),
+            ("0X7F000001", Number),
             ("0x", Number),
             ("1.2.3.4.5", Number),
             ("256.0.0.1", Number),

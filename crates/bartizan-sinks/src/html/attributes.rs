@@ -38,8 +38,7 @@ fn keep_url(value: &mut StrTendril, policy: &Checked) -> bool {
     let trimmed = value.trim_matches(|c: char| c <= ' ');
     if trimmed.contains(['\t', '\n', '\r']) {
         let read: String = trimmed.chars().filter(|c| !matches!(c, '\t' | '\n' | '\r')).collect();
-        // What was taken out may have stood between blanks.
-        *value = StrTendril::from_slice(read.trim_matches(|c: char| c <= ' '));
+        *value = StrTendril::from_slice(&read);
     } else if trimmed.len() != value.len() {
         *value = StrTendril::from_slice(trimmed);
     }
@@ -87,4 +86,80 @@ fn keep_classes(value: &mut StrTendril, allowed: &[String]) -> bool {
     let kept = kept.join(" ");
     *value = StrTendril::from_slice(&kept);
     !value.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::html::Policy;
+
+    #[test]
+    fn a_url_is_written_as_a_browser_reads_it_and_goes_where_the_policy_lets_it() {
+        let here = Policy::builder().relative_urls().build().unwrap();
+        let away = Policy::builder().schemes(["https", "mailto"]).build().unwrap();
+        for (policy, url, expected) in [
+            (&here, "/a//b", Some("/a//b")),
+            (&here, "a/b:c", Some("a/b:c")),
+            (&here, "?a:b", Some("?a:b")),
+            (&here, "\\a:b", Some("\\a:b")),
+            (&here, " \t/a\r\n\u{1f}", Some("/a")),
+            (&here, "/\n \t", Some("/")),
+            (&here, "", Some("")),
+            // All of another host.
+            (&here, "//host", None),
+            (&here, "/\\host", None),
+            (&here, "\\/host", None),
+            (&here, "\\\\host", None),
+            (&here, "/\t/host", None),
+            (&here, "\n/\r\\host", None),
+            (&here, "\u{1}//host", None),
+            (&here, "\t \u{1f}//host", None),
+            (&here, "https://host", None),
+            (&here, "a:b", None),
+            (&here, ":b", None),
+            (&away, "/a", None),
+            (&away, "//host", Some("//host")),
+            (&away, "ht\ttps:\n//host", Some("https://host")),
+            (&away, "\u{0}\u{1f} HTTPS://host ", Some("HTTPS://host")),
+            (&away, "\t https://host\n \t", Some("https://host")),
+            (&away, "mailto:a@b.example", Some("mailto:a@b.example")),
+            (&away, "java\tscript:ran()", None),
+            (&away, "https\u{1}:ran()", None),
+            (&away, "https :ran()", None),
+            (&away, "http:ran()", None),
+        ] {
+            let mut value = StrTendril::from_slice(url);
+            let is_kept = keep_url(&mut value, policy.checked());
+            assert_eq!(is_kept.then_some(&*value), expected, "{url:?}");
+        }
+    }
+
+    #[test]
+    fn names_have_the_prefix_and_classes_are_of_the_list() {
+        for (name, expected) in [
+            ("config", Some("user-config")),
+            ("user-config", Some("user-config")),
+            ("USER-config", Some("user-USER-config")),
+            ("", None),
+            (" config", None),
+            ("user- config", None),
+            ("a\nb", None),
+        ] {
+            let mut value = StrTendril::from_slice(name);
+            let is_kept = keep_name(&mut value, "user-");
+            assert_eq!(is_kept.then_some(&*value), expected, "{name:?}");
+        }
+        let list = ["note".to_owned(), "wide".to_owned()];
+        for (classes, allowed, expected) in [
+            ("note", &list[..], Some("note")),
+            ("\twide\nx  note ", &list, Some("wide note")),
+            ("notes Note", &list, None),
+            ("", &list, None),
+            ("note", &[], None),
+        ] {
+            let mut value = StrTendril::from_slice(classes);
+            let is_kept = keep_classes(&mut value, allowed);
+            assert_eq!(is_kept.then_some(&*value), expected, "{classes:?}");
+        }
+    }
 }

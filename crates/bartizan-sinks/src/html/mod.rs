@@ -125,6 +125,21 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_stand_where_something_was_taken_out_is_read_again() {
+        let policy = Policy::builder().tags(["table", "tbody", "tr", "b", "p"]).build().expect("it is right");
+        for (input, expected) in [
+            ("<table><tr><td>x", "x<table><tbody><tr></tr></tbody></table>"),
+            ("<table><tr><td><b></b>", "<b></b><table><tbody><tr></tr></tbody></table>"),
+            ("<table><caption>x</caption></table>", "x<table></table>"),
+            ("<p><button><p>x", "<p></p><p>x</p><p></p>"),
+        ] {
+            let html = clean(input, &policy);
+            assert_eq!(html.as_str(), expected, "{input}");
+            assert_eq!(clean(html.as_str(), &policy), html, "{input}");
+        }
+    }
+
+    #[test]
     fn what_is_too_much_is_shown_as_text_and_told() {
         let small = |limits| Policy::builder().tags(["b", "p"]).limits(limits).build().expect("it is right");
         let limits = Limits { bytes: 64, depth: 4, nodes: 20 };
@@ -136,6 +151,7 @@ mod tests {
             ("<template>".repeat(6), Some(OverLimit::Depth { most: 4 })),
             ("<p>".repeat(21), Some(OverLimit::Nodes { most: 20 })),
             (format!("<b>{}", "x".repeat(64)), Some(OverLimit::Bytes { most: 64 })),
+            (format!("<!--{}-->", "x".repeat(64)), Some(OverLimit::Bytes { most: 64 })),
             // The output is longer than what was written.
             ("&<&".repeat(10), Some(OverLimit::Bytes { most: 64 })),
         ];

@@ -22,9 +22,22 @@ const CHUNK: usize = 2048;
 /// The most names of attributes that one tag may have. The tokenizer compares each with all before it.
 const MOST_ATTRIBUTES: usize = 4096;
 
+/// The most that a tag may have when it is written: whatever stands before it in its first chunk when it is read again,
+/// it is not stopped at.
+const MOST_WRITTEN: usize = MOST_ATTRIBUTES - CHUNK / 2;
+
+/// Refuses a tag, as it is written, that would not be read again. References can become white space.
+pub(super) fn refuse_unreadable(tag: &str) -> Result<(), OverLimit> {
+    if tag.len() > MOST_WRITTEN && names(tag) > MOST_WRITTEN {
+        Err(OverLimit::Attributes { most: MOST_WRITTEN })
+    } else {
+        Ok(())
+    }
+}
+
 /// The tree of a fragment, as if it stood in a `<div>`.
 pub(super) fn parse(input: &str, policy: &Checked) -> Result<Nodes, OverLimit> {
-    let tree = Tree::new(policy.limits, input.len());
+    let tree = Tree::new(policy, input.len());
     let context = tree.context();
     let builder = TreeBuilder::new_for_fragment(tree, context, None, TreeBuilderOpts::default());
     // A byte order mark is a character like others in the middle of a page.
@@ -92,7 +105,7 @@ fn names(chunk: &str) -> usize {
 /// They are taken out here and not from the finished tree because the parser copies them with every element that it
 /// opens again: a tag with thousands of attributes would be multiplied.
 struct Gate<'p> {
-    builder: TreeBuilder<Handle, Tree>,
+    builder: TreeBuilder<Handle, Tree<'p>>,
     policy: &'p Checked,
     tokens: Cell<usize>,
 }
@@ -125,5 +138,35 @@ impl TokenSink for Gate<'_> {
 
     fn adjusted_current_node_present_but_not_in_html_namespace(&self) -> bool {
         self.builder.adjusted_current_node_present_but_not_in_html_namespace()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::html::{Policy, tree::Data};
+
+    #[test]
+    fn no_name_is_kept_that_the_policy_has_not() {
+        let policy = Policy::rich_text();
+        let hostile =
+            "<p><svg><a></a></svg><unknown-1><svg><b><title><unknown-2></svg><form><template><b><unknown-3>";
+        let nodes = parse(hostile, policy.checked()).unwrap();
+        let names = nodes.all().filter_map(|data| match data {
+            Data::Element { name, .. } => Some(&**name),
+            _ => None,
+        });
+        assert_eq!(names.collect::<Vec<_>>(), ["div", "p", "b"]);
+    }
+
+    #[test]
+    fn elements_that_the_parser_moves_are_as_deep_as_they_are() {
+        // With `</b>`, the `<div>` goes into an `<i>` that stands nowhere yet, and with it into the tree.
+        for hostile in ["<b><i><div></b>", "<pre><nobr><em></image>", "<template><b>"] {
+            let over = parse(&hostile.repeat(500), Policy::strip_all().checked()).err();
+            assert_eq!(over, Some(OverLimit::Depth { most: 100 }), "{hostile}");
+        }
+        let siblings = "<template><b>1</b></template><b><i><div></b></div></i>".repeat(500);
+        assert!(parse(&siblings, Policy::strip_all().checked()).is_ok());
     }
 }

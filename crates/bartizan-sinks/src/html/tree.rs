@@ -13,7 +13,7 @@ use html5ever::{
     tendril::StrTendril,
 };
 
-use super::{Limits, OverLimit};
+use super::{OverLimit, policy::Checked, vocabulary::is_gone_with_content};
 
 /// A node's place in the list, counted from one. Small, for there are five in a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +21,6 @@ pub(super) struct Id(NonZeroU32);
 
 /// The document, which is nobody's child.
 const DOCUMENT: Id = Id(NonZeroU32::MIN);
-/// What holds the contents of every `<template>`: no part of the document.
-const LIMBO: Id = Id(NonZeroU32::MIN.saturating_add(1));
 
 impl Id {
     /// Of the last of so many. The limits keep them far from the end of the numbers.
@@ -45,14 +43,19 @@ pub(super) struct Handle {
 }
 
 /// What a node is.
+///
+/// No names are kept but those of the policy. Atoms are in one table of the whole program, whose places a writer can
+/// aim at: as many in one place as a tree has nodes make a few hundred KB cost seconds.
 #[derive(Debug)]
 pub(super) enum Data {
-    /// The document, or a comment, which the parser is never told of.
-    Nothing,
+    /// What goes with all that is in it. What is written in another grammar is so, for inside it the same characters
+    /// are other tags; and a comment, which the parser is never told of.
+    Gone,
+    /// What goes and leaves what is in it; and the document.
+    Bare,
     Text(StrTendril),
     Element {
         name: LocalName,
-        html: bool,
         attributes: Vec<Attribute>,
     },
 }
@@ -70,21 +73,18 @@ pub(super) struct Node {
 
 /// The tree, while the parser builds it.
 #[derive(Debug)]
-pub(super) struct Tree {
+pub(super) struct Tree<'p> {
     nodes: RefCell<Vec<Node>>,
-    limits: Limits,
-    over: Cell<Option<OverLimit>>,
-    templates: Cell<u32>,
-    depth: u32,
+    policy: &'p Checked,
+    too_deep: Cell<bool>,
 }
 
-impl Tree {
+impl<'p> Tree<'p> {
     /// An empty one, for an input of so many bytes.
-    pub(super) fn new(limits: Limits, bytes: usize) -> Self {
+    pub(super) fn new(policy: &'p Checked, bytes: usize) -> Self {
         let mut nodes = Vec::with_capacity(16 + bytes / 16);
-        nodes.extend([Node::new(Data::Nothing), Node::new(Data::Nothing)]);
-        let depth = u32::try_from(limits.depth).unwrap_or(u32::MAX - 2);
-        Self { nodes: RefCell::new(nodes), limits, over: Cell::new(None), templates: Cell::new(0), depth }
+        nodes.push(Node::new(Data::Bare));
+        Self { nodes: RefCell::new(nodes), policy, too_deep: Cell::new(false) }
     }
 
     /// The element that a fragment is parsed in.
@@ -95,9 +95,18 @@ impl Tree {
 
     /// The limit that was passed, if one was.
     pub(super) fn over(&self) -> Option<OverLimit> {
-        let most = self.limits.nodes;
-        let nodes = (self.nodes.borrow().len() > most).then_some(OverLimit::Nodes { most });
-        self.over.get().or(nodes)
+        let limits = self.policy.limits;
+        let nodes = self.nodes.borrow();
+        if self.too_deep.get() || depth_of_last(&nodes) > self.most_depth() {
+            Some(OverLimit::Depth { most: limits.depth })
+        } else {
+            (nodes.len() > limits.nodes).then_some(OverLimit::Nodes { most: limits.nodes })
+        }
+    }
+
+    /// Of a node: there is the root of the fragment above the elements, and a text in the last of them.
+    fn most_depth(&self) -> usize {
+        self.policy.limits.depth + 2
     }
 
     /// The finished tree.
@@ -139,9 +148,8 @@ impl Tree {
             }
         };
         let depth = nodes.get(parent.index()).map_or(0, |parent| parent.depth) + 1;
-        // The root of a fragment is one more.
-        if depth > self.depth + 2 {
-            self.over.set(Some(OverLimit::Depth { most: self.limits.depth }));
+        if depth as usize > self.most_depth() {
+            self.too_deep.set(true);
         }
         attach(&mut nodes, parent, before, child, depth);
     }
@@ -181,16 +189,25 @@ fn detach(nodes: &mut [Node], id: Id) {
     }
 }
 
+/// How deep the parser is by now. A node knows how deep it was when it was put where it is; where an element around it
+/// was moved (HTML §13.2.6.4.7, the adoption agency algorithm), that is less than it is now.
+fn depth_of_last(nodes: &[Node]) -> usize {
+    std::iter::successors(nodes.last(), |node| nodes.get(node.parent?.index())).count() - 1
+}
+
 fn set(nodes: &mut [Node], id: Id, change: impl FnOnce(&mut Node)) {
     if let Some(node) = nodes.get_mut(id.index()) {
         change(node);
     }
 }
 
-impl TreeSink for Tree {
+impl TreeSink for Tree<'_> {
     type Handle = Handle;
     type Output = Self;
-    type ElemName<'a> = ExpandedName<'a>;
+    type ElemName<'a>
+        = ExpandedName<'a>
+    where
+        Self: 'a;
 
     fn finish(self) -> Self {
         self
@@ -206,24 +223,24 @@ impl TreeSink for Tree {
         ExpandedName { ns: &target.ns, local: &target.name }
     }
 
-    fn create_element(&self, name: QualName, attributes: Vec<Attribute>, flags: ElementFlags) -> Handle {
-        if flags.template {
-            // What is in a template has no depth here, but the parser's work grows with it all the same.
-            self.templates.set(self.templates.get() + 1);
-            if self.templates.get() > self.depth {
-                self.over.set(Some(OverLimit::Depth { most: self.limits.depth }));
-            }
-        }
+    fn create_element(&self, name: QualName, attributes: Vec<Attribute>, _: ElementFlags) -> Handle {
         let html = name.ns == ns!(html);
-        self.push(Data::Element { name: name.local.clone(), html, attributes }, name.ns, name.local)
+        let data = if html && self.policy.allows(&name.local) {
+            Data::Element { name: name.local.clone(), attributes }
+        } else if html && !is_gone_with_content(&name.local) {
+            Data::Bare
+        } else {
+            Data::Gone
+        };
+        self.push(data, name.ns, name.local)
     }
 
     fn create_comment(&self, _: StrTendril) -> Handle {
-        self.push(Data::Nothing, ns!(), local_name!(""))
+        self.push(Data::Gone, ns!(), local_name!(""))
     }
 
     fn create_pi(&self, _: StrTendril, _: StrTendril) -> Handle {
-        self.push(Data::Nothing, ns!(), local_name!(""))
+        self.push(Data::Gone, ns!(), local_name!(""))
     }
 
     fn append(&self, parent: &Handle, child: NodeOrText<Handle>) {
@@ -249,8 +266,9 @@ impl TreeSink for Tree {
 
     fn append_doctype_to_document(&self, _: StrTendril, _: StrTendril, _: StrTendril) {}
 
-    fn get_template_contents(&self, _: &Handle) -> Handle {
-        Self::nameless(LIMBO)
+    fn get_template_contents(&self, template: &Handle) -> Handle {
+        // It goes with its contents, wherever they are. Here, they are as deep as they are to the parser.
+        template.clone()
     }
 
     fn same_node(&self, x: &Handle, y: &Handle) -> bool {
@@ -300,5 +318,11 @@ impl Nodes {
 
     pub(super) fn parent(&self, id: Id) -> Option<Id> {
         self.0.get(id.index())?.parent
+    }
+
+    /// What all nodes are, in the tree or not.
+    #[cfg(test)]
+    pub(super) fn all(&self) -> impl Iterator<Item = &Data> {
+        self.0.iter().map(|node| &node.data)
     }
 }

@@ -130,8 +130,13 @@ pub(super) const ATTRIBUTES: &[(&str, Value)] = &[
 
 /// Elements whose content goes with them, sorted: it is code, another document, or text for those without scripts,
 /// which would stand on the page as the writing of somebody who wrote none.
-pub(super) const GONE_WITH_CONTENT: &[&str] =
+const GONE_WITH_CONTENT: &[&str] =
     &["iframe", "math", "noembed", "noframes", "noscript", "script", "style", "svg", "template", "title"];
+
+/// Whether an element goes with its content.
+pub(super) fn is_gone_with_content(name: &str) -> bool {
+    GONE_WITH_CONTENT.binary_search(&name).is_ok()
+}
 
 /// Why an element can never be allowed.
 pub(super) fn forbidden_element(name: &str) -> Option<&'static str> {

@@ -4,10 +4,10 @@ use html5ever::{Attribute, LocalName, local_name};
 
 use super::{
     OverLimit,
+    parse::refuse_unreadable,
     plain::{escape_text, escape_value},
     policy::Checked,
     tree::{Data, Id, Nodes},
-    vocabulary::GONE_WITH_CONTENT,
 };
 
 /// What was written of a tree.
@@ -25,6 +25,7 @@ struct Open {
     name: LocalName,
     in_p: bool,
     in_a: bool,
+    in_list: bool,
     /// Where what is in it begins.
     start: usize,
 }
@@ -33,10 +34,11 @@ struct Open {
 pub(super) fn write(nodes: &Nodes, policy: &Checked, expected: usize) -> Result<Written, OverLimit> {
     let mut written = Written { html: String::with_capacity(expected + expected / 8), stable: true };
     let root = nodes.root();
-    let mut open = vec![Open { id: root, name: local_name!("div"), in_p: false, in_a: false, start: 0 }];
+    let name = local_name!("div");
+    let mut open = vec![Open { id: root, name, in_p: false, in_a: false, in_list: false, start: 0 }];
     let mut at = nodes.first_child(root);
     while let Some(id) = at {
-        let inside = visit(nodes, id, policy, &mut open, &mut written);
+        let inside = visit(nodes, id, policy, &mut open, &mut written)?;
         if open.len() > policy.limits.depth + 1 {
             return Err(OverLimit::Depth { most: policy.limits.depth });
         }
@@ -45,9 +47,10 @@ pub(super) fn write(nodes: &Nodes, policy: &Checked, expected: usize) -> Result<
         } else {
             at = leave(nodes, id, root, &mut open, &mut written.html);
         }
-    }
-    if written.html.len() > policy.limits.bytes {
-        return Err(OverLimit::Bytes { most: policy.limits.bytes });
+        // Looked at as it grows: what the parser opens again has its attributes again, though they came only once.
+        if written.html.len() > policy.limits.bytes {
+            return Err(OverLimit::Bytes { most: policy.limits.bytes });
+        }
     }
     Ok(written)
 }
@@ -58,22 +61,27 @@ pub(super) fn text(nodes: &Nodes) -> String {
     let root = nodes.root();
     let mut at = nodes.first_child(root);
     while let Some(id) = at {
-        let mut inside = true;
+        let mut inside = None;
         match nodes.data(id) {
             Some(Data::Text(piece)) => escape_text(&mut text, piece),
-            Some(Data::Element { name, html, .. }) => inside = *html && !is_gone_with_content(name),
-            Some(Data::Nothing) | None => {}
+            Some(Data::Element { .. } | Data::Bare) => inside = nodes.first_child(id),
+            Some(Data::Gone) | None => {}
         }
-        at = if inside { nodes.first_child(id) } else { None }
-            .or_else(|| leave(nodes, id, root, &mut Vec::new(), &mut text));
+        at = inside.or_else(|| leave(nodes, id, root, &mut Vec::new(), &mut text));
     }
     text
 }
 
 /// Writes a text or the start of an element. Whether what is in it remains.
-fn visit(nodes: &Nodes, id: Id, policy: &Checked, open: &mut Vec<Open>, written: &mut Written) -> bool {
-    let Some(parent) = open.last() else { return false };
-    match nodes.data(id) {
+fn visit(
+    nodes: &Nodes,
+    id: Id,
+    policy: &Checked,
+    open: &mut Vec<Open>,
+    written: &mut Written,
+) -> Result<bool, OverLimit> {
+    let Some(parent) = open.last() else { return Ok(false) };
+    Ok(match nodes.data(id) {
         Some(Data::Text(text)) => {
             written.stable &=
                 !is_row_of_table(&parent.name) || text.bytes().all(|byte| byte.is_ascii_whitespace());
@@ -87,20 +95,23 @@ fn visit(nodes: &Nodes, id: Id, policy: &Checked, open: &mut Vec<Open>, written:
             escape_text(&mut written.html, text);
             false
         }
-        Some(Data::Element { name, html: true, attributes }) => {
-            if policy.allows(name) {
-                written.stable &= fits(parent, name);
-                let in_p = name == &local_name!("p") || (parent.in_p && !ends_scope(name));
-                let in_a = name == &local_name!("a") || parent.in_a;
-                start_tag(&mut written.html, name, attributes, policy.link_attributes);
-                open.push(Open { id, name: name.clone(), in_p, in_a, start: written.html.len() });
-                return true;
-            }
-            !is_gone_with_content(name)
+        // Outside of a list it would end the item of the page that all of this stands in, with a `<div>` around it
+        // (§13.2.6.4.7, a start tag whose name is "li"): the writer's next words would be somebody else's.
+        Some(Data::Element { name, .. }) if is_item(name) && !parent.in_list => true,
+        Some(Data::Element { name, attributes }) => {
+            written.stable &= fits(parent, name);
+            let in_p = name == &local_name!("p") || (parent.in_p && !ends_scope(name));
+            let in_a = name == &local_name!("a") || parent.in_a;
+            let in_list = is_list(name) || parent.in_list;
+            let tag = written.html.len();
+            start_tag(&mut written.html, name, attributes, policy.link_attributes);
+            refuse_unreadable(written.html.get(tag..).unwrap_or_default())?;
+            open.push(Open { id, name: name.clone(), in_p, in_a, in_list, start: written.html.len() });
+            true
         }
-        // What is written in another grammar goes whole: inside it the same characters are other tags.
-        Some(Data::Element { html: false, .. } | Data::Nothing) | None => false,
-    }
+        Some(Data::Bare) => true,
+        Some(Data::Gone) | None => false,
+    })
 }
 
 /// Goes to what follows a node, and ends the elements that end with it.
@@ -164,6 +175,14 @@ fn fits(parent: &Open, name: &LocalName) -> bool {
         _ if is_heading(name) => !parent.in_p && !is_heading(&parent.name),
         _ => !parent.in_p || !closes_p(name),
     }
+}
+
+fn is_list(name: &LocalName) -> bool {
+    matches!(*name, local_name!("ul") | local_name!("ol") | local_name!("dl"))
+}
+
+fn is_item(name: &LocalName) -> bool {
+    matches!(*name, local_name!("li") | local_name!("dd") | local_name!("dt"))
 }
 
 fn is_heading(name: &LocalName) -> bool {
@@ -233,6 +252,31 @@ fn is_void(name: &LocalName) -> bool {
     )
 }
 
-fn is_gone_with_content(name: &LocalName) -> bool {
-    GONE_WITH_CONTENT.binary_search(&&**name).is_ok()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::html::{Limits, Policy, parse::parse};
+
+    #[test]
+    fn only_text_remains_where_nothing_else_stays_as_it_is() {
+        for (input, expected) in [
+            ("", ""),
+            ("a<b>b<i>&lt;c&amp;</i></b>d", "ab&lt;c&amp;d"),
+            ("<script>x</script>a<svg><p>b</p><title>y</title></svg><template>z</template>", "ab"),
+            ("<table>a<tr><td><form>b", "ab"),
+        ] {
+            let nodes = parse(input, Policy::rich_text().checked()).unwrap();
+            assert_eq!(text(&nodes), expected, "{input}");
+        }
+    }
+
+    #[test]
+    fn what_the_parser_moved_is_not_written_deeper_than_may_be() {
+        let limits = Limits { depth: 4, ..Limits::default() };
+        let policy = Policy::builder().tags(["b", "u", "div"]).limits(limits).build().unwrap();
+        // Each `</b>` moves what is as deep as it may be, and where the parser ends is none of it.
+        let moved = "<b><u><div></b>".repeat(3) + &"</div></u>".repeat(3) + "<div>";
+        let nodes = parse(&moved, policy.checked()).unwrap();
+        assert_eq!(write(&nodes, policy.checked(), 0).err(), Some(OverLimit::Depth { most: 4 }));
+    }
 }

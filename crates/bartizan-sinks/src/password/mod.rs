@@ -34,8 +34,12 @@ use secrecy::ExposeSecret as _;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How long a password may be, in bytes: OWASP asks for eight at least, and a bound above 64.
-const LENGTHS: std::ops::RangeInclusive<usize> = 8..=1024;
+/// How short a new password may be, in characters: code points, of which an emoji is one and four bytes (ASVS 5.0
+/// V6.2.1, NIST SP 800-63B section 3.1.1.2).
+const SHORTEST: usize = 8;
+
+/// How long a password may be, in bytes: 64 characters have to be possible (ASVS 5.0 V6.2.9).
+const LONGEST: usize = 1024;
 
 /// How many may wait for each that is computed, where nothing else is said.
 const WAITING_FOR_EACH: usize = 16;
@@ -79,8 +83,8 @@ pub struct Passwords {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PasswordError {
-    /// It has less than eight bytes.
-    #[error("the password is too short: choose one of at least 8 bytes")]
+    /// It has less than eight characters.
+    #[error("the password is too short: choose one of at least 8 characters")]
     TooShort,
     /// It has more than 1,024 bytes.
     #[error("the password is too long: choose one of at most 1024 bytes")]
@@ -136,7 +140,7 @@ impl Passwords {
         self
     }
 
-    /// Hashes a new password of 8 to 1,024 bytes, with a salt of its own.
+    /// Hashes a new password of at least 8 characters and at most 1,024 bytes, with a salt of its own.
     ///
     /// ```
     /// # use bartizan_sinks::password::{Cost, Passwords};
@@ -148,10 +152,11 @@ impl Passwords {
     /// # }
     /// ```
     pub async fn hash(&self, password: &SecretString) -> Result<PasswordHash, PasswordError> {
-        match password.expose_secret().len() {
-            length if length < *LENGTHS.start() => return Err(PasswordError::TooShort),
-            length if length > *LENGTHS.end() => return Err(PasswordError::TooLong),
-            _ => {}
+        if password.expose_secret().len() > LONGEST {
+            return Err(PasswordError::TooLong);
+        }
+        if password.expose_secret().chars().count() < SHORTEST {
+            return Err(PasswordError::TooShort);
         }
         let (password, cost) = (password.clone(), self.cost);
         self.in_turn(move || {
@@ -182,7 +187,7 @@ impl Passwords {
         password: &SecretString,
         stored: Option<&PasswordHash>,
     ) -> Result<bool, PasswordError> {
-        if password.expose_secret().len() > *LENGTHS.end() {
+        if password.expose_secret().len() > LONGEST {
             return Ok(false);
         }
         let (password, stored, cost) = (password.clone(), stored.cloned(), self.cost);

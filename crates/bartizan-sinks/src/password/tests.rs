@@ -34,18 +34,22 @@ async fn the_right_password_is_verified_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_new_password_has_8_to_1024_bytes() {
-    for (length, error) in [
-        (0, Some(PasswordError::TooShort)),
-        (7, Some(PasswordError::TooShort)),
-        (8, None),
-        (1_024, None),
-        (1_025, Some(PasswordError::TooLong)),
+async fn a_new_password_has_8_characters_and_not_more_than_1024_bytes() {
+    for (character, count, error) in [
+        ("x", 0, Some(PasswordError::TooShort)),
+        ("x", 7, Some(PasswordError::TooShort)),
+        ("x", 8, None),
+        ("x", 1_024, None),
+        ("x", 1_025, Some(PasswordError::TooLong)),
+        ("👍", 2, Some(PasswordError::TooShort)),
+        ("日", 7, Some(PasswordError::TooShort)),
+        ("日", 8, None),
+        ("👍", 256, None),
+        ("👍", 257, Some(PasswordError::TooLong)),
     ] {
-        assert_eq!(cheap().hash(&"x".repeat(length).into()).await.err(), error, "{length}");
+        let password = character.repeat(count);
+        assert_eq!(cheap().hash(&password.into()).await.err(), error, "{count} of {character}");
     }
-    let three_bytes_each = cheap().hash(&"日本語".into()).await;
-    assert!(three_bytes_each.is_ok(), "{three_bytes_each:?}: bytes, not characters");
 }
 
 /// The vector of argon2id in the reference implementation's tests: another program's hash.
@@ -89,20 +93,23 @@ fn what_is_no_argon2id_is_refused() {
     assert_eq!(twice("m=4194304,m=8").map(|hash| hash.cost()).ok(), Some(super::Cost::dangerously_cheap()));
 }
 
-/// One that is computed until it is told to end.
-fn occupy(
+/// One that has begun to be computed, and is until it is told to end.
+async fn occupy(
     passwords: &Passwords,
 ) -> (std::sync::mpsc::Sender<()>, tokio::task::JoinHandle<Result<(), PasswordError>>) {
+    let (begin, started) = tokio::sync::oneshot::channel();
     let (end, ended) = std::sync::mpsc::channel();
     let passwords = passwords.clone();
     let task = tokio::spawn(async move {
         passwords
             .in_turn(move || {
+                let _ = begin.send(());
                 let _ = ended.recv_timeout(Duration::from_secs(20));
                 Ok(())
             })
             .await
     });
+    started.await.unwrap();
     (end, task)
 }
 
@@ -118,9 +125,9 @@ async fn until(holds: impl Fn() -> bool) {
 #[tokio::test]
 async fn so_many_are_computed_so_many_wait_and_the_rest_is_told() {
     let passwords = cheap().waiting(1);
-    let (end_first, first) = occupy(&passwords);
-    let (_end_second, second) = occupy(&passwords);
-    until(|| passwords.turns.available_permits() == 0).await;
+    let (end_first, first) = occupy(&passwords).await;
+    let (_end_second, second) = occupy(&passwords).await;
+    assert_eq!(passwords.turns.available_permits(), 0);
     let waiting = tokio::spawn({
         let passwords = passwords.clone();
         async move { passwords.hash(&"correct horse".into()).await }
@@ -128,6 +135,8 @@ async fn so_many_are_computed_so_many_wait_and_the_rest_is_told() {
     until(|| passwords.places.available_permits() == 0).await;
     assert_eq!(passwords.hash(&"correct horse".into()).await.unwrap_err(), PasswordError::Busy);
     assert_eq!(passwords.verify(&"correct horse".into(), None).await, Err(PasswordError::Busy));
+    let nobodys = passwords.verify(&"x".repeat(1_025).into(), None).await;
+    assert_eq!(nobodys, Ok(false), "it is not even computed");
     assert!(!waiting.is_finished());
 
     end_first.send(()).unwrap();
@@ -140,8 +149,8 @@ async fn so_many_are_computed_so_many_wait_and_the_rest_is_told() {
 #[tokio::test]
 async fn who_waits_no_longer_makes_room_and_who_is_computed_does_not() {
     let passwords = Passwords::new(1).cost(Cost::dangerously_cheap()).waiting(1);
-    let (end, computed) = occupy(&passwords);
-    until(|| passwords.turns.available_permits() == 0).await;
+    let (end, computed) = occupy(&passwords).await;
+    assert_eq!(passwords.turns.available_permits(), 0);
     let waiting = tokio::spawn({
         let passwords = passwords.clone();
         async move { passwords.hash(&"correct horse".into()).await }

@@ -23,7 +23,7 @@ pub enum UrlError {
     #[error("the URL has the character {0:?}: leave it out, or encode it")]
     Character(char),
     /// It is no absolute URL.
-    #[error("the URL cannot be read: {0}")]
+    #[error("the URL cannot be read: {0}: write all of it, such as https://example.com/path")]
     Invalid(#[from] ::url::ParseError),
     /// Its scheme is not one of those that are allowed.
     #[error("the scheme {scheme:?} is not allowed: use https")]
@@ -35,7 +35,7 @@ pub enum UrlError {
     #[error("the URL has a user name or a password: leave out what stands before the `@`")]
     UserInfo,
     /// Its port is not one of those that are allowed.
-    #[error("the port {port} is not allowed")]
+    #[error("the port {port} is not allowed: leave it out, or allow it, if it is meant to be reached")]
     Port {
         /// The port.
         port: u16,
@@ -44,7 +44,9 @@ pub enum UrlError {
     #[error(transparent)]
     Host(#[from] HostnameError),
     /// Its host is not one of those that are allowed.
-    #[error("the host {host} is not one of those that requests may go to")]
+    #[error(
+        "the host {host} is not one of those that requests may go to: allow it, if it is meant to be reached"
+    )]
     HostNotAllowed {
         /// The host.
         host: Hostname,
@@ -56,7 +58,7 @@ pub enum UrlError {
     #[error("the redirect leads from https to http: what was secret would be read on the way")]
     Downgrade,
     /// There were as many redirects as are allowed.
-    #[error("there were {limit} redirects, and no more are followed")]
+    #[error("there were {limit} redirects, and no more are followed: give the URL that they lead to")]
     TooManyRedirects {
         /// How many are allowed.
         limit: u8,

@@ -93,6 +93,12 @@ function walk(page, allowed) {
   cases.forEach((section, number) => {
     check(section, allowed, (what) => fault(number, what));
     const html = section.innerHTML;
+    const item = document.createElement('div');
+    for (const [list, name] of [['ul', 'li'], ['dl', 'dd']]) {
+      item.innerHTML = `<${list}><${name}><div>${html}</div></${name}></${list}>`;
+      const chain = [item, item.firstChild, item.firstChild.firstChild];
+      if (chain.some((element) => element.childNodes.length !== 1)) fault(number, `it leaves its <${name}>`);
+    }
     for (const context of ['section', 'div', 'blockquote', 'td', 'li', 'p', 'b', 'template']) {
       const other = document.createElement(context);
       other.innerHTML = html;
