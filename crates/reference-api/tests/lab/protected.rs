@@ -13,7 +13,11 @@ const CARDS: [(&str, &[&str], &[&str]); 16] = [
         &["GET /lab/careless/account 403"],
     ),
     ("foreign-form", &["csrf.cross-site", "100 pebbles, as before"], &["POST /lab/careless/transfer 403"]),
-    ("stolen-cookie", &["set-cookie: lab_login=alice;", "HttpOnly"], &["POST /lab/careless/login 200"]),
+    (
+        "stolen-cookie",
+        &["set-cookie: lab_login=alice;", "HttpOnly"],
+        &["POST /lab/careless/login 200", "GET /lab/careless/account 200"],
+    ),
     ("stored-xss", &["content-security-policy: ", "script-src"], &["GET /lab/careless/comments 200"]),
     ("reflected-xss", &["content-security-policy: ", "script-src"], &[]),
     ("framing", &["x-frame-options: DENY", "frame-ancestors 'none'"], &["GET /lab/careless/bank 200"]),
@@ -22,7 +26,13 @@ const CARDS: [(&str, &[&str], &[&str]); 16] = [
     ("command-injection", &["bartizan_sinks::command::Hostname"], &["GET /ping?host=-f 400"]),
     (
         "path-traversal",
-        &["path.encoded-slash", "path.backslash", "path.encoded-percent", "path.control"],
+        &[
+            "path.encoded-slash",
+            "path.backslash",
+            "path.encoded-percent",
+            "path.control",
+            "Behind it, for what the rules let through: the type bartizan_sinks::path::ConfinedDir",
+        ],
         &["GET /files/..%2f..%2f..%2fetc%2fpasswd 400"],
     ),
     ("forged-token", &["jwt.signature"], &["GET /users/1 200", "GET /users/1 401"]),
