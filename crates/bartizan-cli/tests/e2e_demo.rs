@@ -111,12 +111,18 @@ fn it_opens_the_lab_in_a_browser_where_there_is_one() {
     assert!(log.contains("no browser could be opened"), "{log}");
 
     let browser = programs.join("xdg-open");
-    fs::write(
-        &browser,
-        format!("#!/bin/sh\necho \"$@\" > {0}.part\n/bin/mv {0}.part {0}\n", opened.display()),
-    )
-    .unwrap();
-    fs::set_permissions(&browser, fs::Permissions::from_mode(0o755)).unwrap();
+    let write = |script: &str| {
+        fs::write(&browser, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&browser, fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    // As it ends where it finds none.
+    write("exit 3");
+    let demo = start();
+    let said = "no browser could be opened (xdg-open ended with exit status: 3); open http://localhost:";
+    until("it to say so", Duration::from_secs(20), || demo.log().contains(said).then_some(()));
+    stop(demo);
+
+    write(&format!("echo \"$@\" > {0}.part\n/bin/mv {0}.part {0}", opened.display()));
     let demo = start();
     let url = until("the browser to be opened", Duration::from_secs(20), || fs::read_to_string(&opened).ok());
     assert_eq!(url.trim(), demo.url(""));
@@ -136,6 +142,10 @@ fn what_cannot_be_is_said_with_what_to_do() {
     fs::write(&file, "").unwrap();
     let in_file = file.join("data");
     let in_file = in_file.to_str().unwrap();
+    let foreign = folder.path().join("foreign");
+    fs::create_dir(&foreign).unwrap();
+    fs::write(foreign.join("app.db"), "notes of somebody, and no database").unwrap();
+    let foreign = foreign.to_str().unwrap();
     let data = folder.path().join("data");
     let data = data.to_str().unwrap();
     for (arguments, code, said) in [
@@ -143,6 +153,16 @@ fn what_cannot_be_is_said_with_what_to_do() {
             &["--port", &*taken, "--attacker-port", "0", "--data", data][..],
             1,
             &["cannot listen on 127.0.0.1:", "take others: bartizan demo --port 9000"][..],
+        ),
+        (
+            &["--port", "0", "--attacker-port", &*taken, "--data", data],
+            1,
+            &["cannot listen on 127.0.0.1:", "--attacker-port 9001"],
+        ),
+        (
+            &["--port", "0", "--attacker-port", "0", "--data", foreign],
+            1,
+            &["not a database", "--data DIR begins with a new folder"],
         ),
         (
             &["--port", "9", "--attacker-port", "9", "--data", data],

@@ -76,6 +76,10 @@ impl DemoError {
                 Some("ports below 1024 are for the system; take others: bartizan demo --port 9000 --attacker-port 9001".into())
             }
             Self::Open(OpenError::Folder { .. }) => Some("bartizan demo --data DIR keeps everything in another folder".into()),
+            Self::Open(OpenError::Database(_) | OpenError::MasterKey(_) | OpenError::Store(_)) => Some(
+                "bartizan demo --data DIR begins with a new folder; what --database and --store name has to answer"
+                    .into(),
+            ),
             _ => None,
         }
     }
@@ -135,13 +139,11 @@ async fn serve_api(
         store: arguments.store.as_ref(),
         accounts,
     }));
-    if arguments.open
-        && let Err(error) = browser::open(&addresses.api)
-    {
-        terminal::print_error(&format!(
-            "no browser could be opened ({error}); open {} yourself\n",
-            addresses.api
-        ));
+    if arguments.open {
+        let url = addresses.api.clone();
+        browser::open(&addresses.api, move |why| {
+            terminal::print_error(&format!("no browser could be opened ({why}); open {url} yourself\n"));
+        });
     }
     let stopping = Arc::new(Notify::new());
     let told = Arc::clone(&stopping);
