@@ -89,10 +89,12 @@ export const attacks = {
   async "stolen-cookie"(run) {
     await run.victim();
     await expect(run.request("GET", "/lab/careless/account"), 200);
-    const login = document.cookie.split("; ").find((pair) => pair.startsWith("lab_login="));
+    const readable = document.cookie.split("; ").filter(Boolean);
+    const login = readable.find((pair) => pair.startsWith("lab_login="));
+    const names = readable.map((pair) => pair.split("=")[0]).join(", ") || "none";
     return {
       stopped: login === undefined,
-      note: login === undefined ? `What it can read: ${document.cookie || "nothing"}.` : `It is ${login}.`,
+      note: login === undefined ? `A script can read ${names}.` : `It is ${login}.`,
       rules: byHeader("/lab/careless/login", "set-cookie"),
     };
   },
@@ -222,6 +224,8 @@ export const attacks = {
 
 async function loot(run, ran) {
   if (!ran) return "Nothing was carried off.";
+  // The script tells of itself before its request has come.
+  await run.reached("/lab/careless/loot", 1);
   const { loot: times } = await run.holdings();
   return `It sent the page’s cookies away; the server has seen ${times === 1 ? "one such request" : `${times} such requests`} so far.`;
 }

@@ -48,7 +48,8 @@ async function show(card) {
 function tellFailure(verdict, what, error) {
   verdict.dataset.outcome = "failed";
   const advice = error instanceof Later ? "" : ". Is the demo still running, and has this browser kept its cookies?";
-  verdict.replaceChildren(element("h4", {}, what), element("p", {}, `${error.message}${advice}`));
+  const why = error.message.charAt(0).toUpperCase() + error.message.slice(1);
+  verdict.replaceChildren(element("h4", {}, what), element("p", {}, `${why}${advice}`));
 }
 
 /** One line for the rule that stopped it: a refusal's code, a header, or a type. */

@@ -235,7 +235,7 @@ async fn an_attack_that_no_rule_is_seen_to_stop_is_not_said_to_be_stopped() {
     browser.run(unseen).await;
     for (card, said) in [
         ("stolen-cookie", "no rule of this application stopped it"),
-        ("foreign-form", "something else kept the attack from this application"),
+        ("foreign-form", "Something else kept the attack from this application"),
     ] {
         let seen = press(&browser, card).await;
         assert_eq!(seen.outcome, "failed", "{card}: {seen:#?}");

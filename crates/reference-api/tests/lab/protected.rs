@@ -91,5 +91,11 @@ async fn all_attacks_run_from_one_button_and_a_second_time() {
             )
             .await;
     }
+    // A CSRF token is there for scripts to read. Its value, which is long, is not shown.
+    press(&browser, "replayed-token").await;
+    let cookies = press(&browser, "stolen-cookie").await;
+    assert!(cookies.text.contains("A script can read __Host-csrf-token."), "{}", cookies.text);
+    let overflows = "return document.documentElement.scrollWidth > document.documentElement.clientWidth";
+    assert_eq!(browser.run(overflows).await, false, "wider than the screen");
     browser.close().await;
 }
