@@ -2,7 +2,8 @@
 
 use std::{
     fs,
-    net::TcpListener,
+    io::ErrorKind,
+    net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream},
     path::Path,
     process::{Command, Output},
     time::Duration,
@@ -38,6 +39,8 @@ async fn it_starts_serves_both_sites_and_stops_and_keeps_what_it_has() {
     for said in [demo.url("/"), demo.attackers_url("/"), data.display().to_string()] {
         assert!(log.contains(&said), "{said} is missing:\n{log}");
     }
+    // Its keys are not committed by whoever starts it in a repository.
+    assert_eq!(fs::read_to_string(data.join(".gitignore")).unwrap(), "*\n");
     let alice = password(&log, "alice").expect("a password is printed");
     for name in ["alice", "bob", "mallory", "admin"] {
         assert_eq!(password(&log, name).map(|password| password.len()), Some(20), "{name}:\n{log}");
@@ -49,6 +52,14 @@ async fn it_starts_serves_both_sites_and_stops_and_keeps_what_it_has() {
     assert!(attacker.text().contains(&format!("data-target=\"{}\"", demo.url(""))), "{}", attacker.text());
     assert_eq!(HttpRequest::get(&demo.url("/docs")).send().await.status, 200);
     assert_eq!(HttpRequest::get(&demo.url("/profile")).send().await.denial(), "auth.required");
+    // It listens on one address of this machine. Linux has more, and whoever listens on all answers there.
+    #[cfg(target_os = "linux")]
+    for url in [demo.url(""), demo.attackers_url("")] {
+        let port = url.rsplit(':').next().unwrap().parse().unwrap();
+        let error =
+            TcpStream::connect((Ipv4Addr::new(127, 0, 0, 2), port)).expect_err("nothing listens there");
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "{url}");
+    }
     let foreign = HttpRequest::post(&demo.url("/transfer")).header("origin", &demo.attackers_url(""));
     assert_eq!(foreign.send().await.denial(), "csrf.origin");
     assert_eq!(login(&demo, "alice", &alice).await.status, 200);
@@ -131,6 +142,22 @@ fn it_opens_the_lab_in_a_browser_where_there_is_one() {
 
 fn demo(arguments: &[&str]) -> Output {
     Command::new(Gateway::binary()).arg("demo").args(arguments).env("NO_COLOR", "1").output().unwrap()
+}
+
+#[test]
+fn it_does_not_start_where_localhost_may_be_somebody_elses() {
+    // Without IPv6 there is nobody else.
+    let Ok(taken) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) else { return };
+    let port = taken.local_addr().unwrap().port().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    // The other port cannot be had either: it ends in any case.
+    let held = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let other = held.local_addr().unwrap().port().to_string();
+    let output = demo(&["--port", &port, "--attacker-port", &other, "--data", data.to_str().unwrap()]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains(&format!("cannot listen on [::1]:{port}")), "{error}");
+    assert!(!data.exists());
 }
 
 #[test]

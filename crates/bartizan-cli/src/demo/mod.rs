@@ -4,7 +4,7 @@ mod banner;
 mod browser;
 
 use std::{
-    io,
+    fs, io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     path::PathBuf,
     sync::Arc,
@@ -114,7 +114,12 @@ fn finish(runtime: Runtime) {
 async fn serve(arguments: &DemoArguments, listeners: Listeners) -> Result<(), DemoError> {
     let addresses = Addresses::of_ports(listeners.api_port, listeners.attacker_port);
     let settings = settings(arguments, &listeners, &addresses);
+    let is_new = !arguments.data.exists();
     let Opened { api, accounts, .. } = ReferenceApi::open(&settings).await?;
+    if is_new {
+        // It holds keys, and may stand in somebody's repository. Where it cannot be written, nothing is worse than without.
+        let _ = fs::write(arguments.data.join(".gitignore"), "*\n");
+    }
     let served = serve_api(arguments, listeners, &api, addresses, &accounts).await;
     // Also where it could not listen: a database that is left open leaves its log beside its file.
     api.close().await;
