@@ -167,7 +167,6 @@ document.getElementById("run-all").addEventListener("click", async (event) => {
 });
 
 // Coming back, by the back button or from another window, shows what is off now and not what was.
-addEventListener("pageshow", ({ persisted }) => persisted && refreshSwitches());
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible") refreshSwitches();
 });

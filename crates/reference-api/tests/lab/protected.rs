@@ -22,8 +22,16 @@ const CARDS: [(&str, &[&str], &[&str]); 16] = [
     ("reflected-xss", &["content-security-policy: ", "script-src"], &[]),
     ("framing", &["x-frame-options: DENY", "frame-ancestors 'none'"], &["GET /lab/careless/bank 200"]),
     ("sniffing", &["x-content-type-options: nosniff", "sandbox"], &["GET /lab/careless/upload 200"]),
-    ("sql-injection", &["The search found 0 users", "sqlx::query"], &["GET /users/1%20OR%201%3D1 422"]),
-    ("command-injection", &["bartizan_sinks::command::Hostname"], &["GET /ping?host=-f 400"]),
+    (
+        "sql-injection",
+        &["The search found 0 users", "sqlx::query"],
+        &["GET /users?name=%27%20OR%20%271%27%3D%271 200", "GET /users/1%20OR%201%3D1 422"],
+    ),
+    (
+        "command-injection",
+        &["bartizan_sinks::command::Hostname"],
+        &["GET /ping?host=127.0.0.1%3B%20id 400", "GET /ping?host=%24(id) 400", "GET /ping?host=-f 400"],
+    ),
     (
         "path-traversal",
         &[
