@@ -2,7 +2,8 @@
 
 use std::{
     fs,
-    net::TcpListener,
+    io::ErrorKind,
+    net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream},
     path::Path,
     process::{Command, Output},
     time::Duration,
@@ -38,6 +39,8 @@ async fn it_starts_serves_both_sites_and_stops_and_keeps_what_it_has() {
     for said in [demo.url("/"), demo.attackers_url("/"), data.display().to_string()] {
         assert!(log.contains(&said), "{said} is missing:\n{log}");
     }
+    // Its keys are not committed by whoever starts it in a repository.
+    assert_eq!(fs::read_to_string(data.join(".gitignore")).unwrap(), "*\n");
     let alice = password(&log, "alice").expect("a password is printed");
     for name in ["alice", "bob", "mallory", "admin"] {
         assert_eq!(password(&log, name).map(|password| password.len()), Some(20), "{name}:\n{log}");
@@ -49,6 +52,14 @@ async fn it_starts_serves_both_sites_and_stops_and_keeps_what_it_has() {
     assert!(attacker.text().contains(&format!("data-target=\"{}\"", demo.url(""))), "{}", attacker.text());
     assert_eq!(HttpRequest::get(&demo.url("/docs")).send().await.status, 200);
     assert_eq!(HttpRequest::get(&demo.url("/profile")).send().await.denial(), "auth.required");
+    // It listens on one address of this machine. Linux has more, and whoever listens on all answers there.
+    #[cfg(target_os = "linux")]
+    for url in [demo.url(""), demo.attackers_url("")] {
+        let port = url.rsplit(':').next().unwrap().parse().unwrap();
+        let error =
+            TcpStream::connect((Ipv4Addr::new(127, 0, 0, 2), port)).expect_err("nothing listens there");
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "{url}");
+    }
     let foreign = HttpRequest::post(&demo.url("/transfer")).header("origin", &demo.attackers_url(""));
     assert_eq!(foreign.send().await.denial(), "csrf.origin");
     assert_eq!(login(&demo, "alice", &alice).await.status, 200);
@@ -111,12 +122,18 @@ fn it_opens_the_lab_in_a_browser_where_there_is_one() {
     assert!(log.contains("no browser could be opened"), "{log}");
 
     let browser = programs.join("xdg-open");
-    fs::write(
-        &browser,
-        format!("#!/bin/sh\necho \"$@\" > {0}.part\n/bin/mv {0}.part {0}\n", opened.display()),
-    )
-    .unwrap();
-    fs::set_permissions(&browser, fs::Permissions::from_mode(0o755)).unwrap();
+    let write = |script: &str| {
+        fs::write(&browser, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&browser, fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    // As it ends where it finds none.
+    write("exit 3");
+    let demo = start();
+    let said = "no browser could be opened (xdg-open ended with exit status: 3); open http://localhost:";
+    until("it to say so", Duration::from_secs(20), || demo.log().contains(said).then_some(()));
+    stop(demo);
+
+    write(&format!("echo \"$@\" > {0}.part\n/bin/mv {0}.part {0}", opened.display()));
     let demo = start();
     let url = until("the browser to be opened", Duration::from_secs(20), || fs::read_to_string(&opened).ok());
     assert_eq!(url.trim(), demo.url(""));
@@ -128,6 +145,22 @@ fn demo(arguments: &[&str]) -> Output {
 }
 
 #[test]
+fn it_does_not_start_where_localhost_may_be_somebody_elses() {
+    // Without IPv6 there is nobody else.
+    let Ok(taken) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) else { return };
+    let port = taken.local_addr().unwrap().port().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    // The other port cannot be had either: it ends in any case.
+    let held = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let other = held.local_addr().unwrap().port().to_string();
+    let output = demo(&["--port", &port, "--attacker-port", &other, "--data", data.to_str().unwrap()]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains(&format!("cannot listen on [::1]:{port}")), "{error}");
+    assert!(!data.exists());
+}
+
+#[test]
 fn what_cannot_be_is_said_with_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -136,6 +169,10 @@ fn what_cannot_be_is_said_with_what_to_do() {
     fs::write(&file, "").unwrap();
     let in_file = file.join("data");
     let in_file = in_file.to_str().unwrap();
+    let foreign = folder.path().join("foreign");
+    fs::create_dir(&foreign).unwrap();
+    fs::write(foreign.join("app.db"), "notes of somebody, and no database").unwrap();
+    let foreign = foreign.to_str().unwrap();
     let data = folder.path().join("data");
     let data = data.to_str().unwrap();
     for (arguments, code, said) in [
@@ -143,6 +180,16 @@ fn what_cannot_be_is_said_with_what_to_do() {
             &["--port", &*taken, "--attacker-port", "0", "--data", data][..],
             1,
             &["cannot listen on 127.0.0.1:", "take others: bartizan demo --port 9000"][..],
+        ),
+        (
+            &["--port", "0", "--attacker-port", &*taken, "--data", data],
+            1,
+            &["cannot listen on 127.0.0.1:", "--attacker-port 9001"],
+        ),
+        (
+            &["--port", "0", "--attacker-port", "0", "--data", foreign],
+            1,
+            &["not a database", "--data DIR begins with a new folder"],
         ),
         (
             &["--port", "9", "--attacker-port", "9", "--data", data],

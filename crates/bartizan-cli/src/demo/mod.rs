@@ -4,7 +4,7 @@ mod banner;
 mod browser;
 
 use std::{
-    io,
+    fs, io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     path::PathBuf,
     sync::Arc,
@@ -76,6 +76,10 @@ impl DemoError {
                 Some("ports below 1024 are for the system; take others: bartizan demo --port 9000 --attacker-port 9001".into())
             }
             Self::Open(OpenError::Folder { .. }) => Some("bartizan demo --data DIR keeps everything in another folder".into()),
+            Self::Open(OpenError::Database(_) | OpenError::MasterKey(_) | OpenError::Store(_)) => Some(
+                "bartizan demo --data DIR begins with a new folder; what --database and --store name has to answer"
+                    .into(),
+            ),
             _ => None,
         }
     }
@@ -110,7 +114,12 @@ fn finish(runtime: Runtime) {
 async fn serve(arguments: &DemoArguments, listeners: Listeners) -> Result<(), DemoError> {
     let addresses = Addresses::of_ports(listeners.api_port, listeners.attacker_port);
     let settings = settings(arguments, &listeners, &addresses);
+    let is_new = !arguments.data.exists();
     let Opened { api, accounts, .. } = ReferenceApi::open(&settings).await?;
+    if is_new {
+        // It holds keys, and may stand in somebody's repository. Where it cannot be written, nothing is worse than without.
+        let _ = fs::write(arguments.data.join(".gitignore"), "*\n");
+    }
     let served = serve_api(arguments, listeners, &api, addresses, &accounts).await;
     // Also where it could not listen: a database that is left open leaves its log beside its file.
     api.close().await;
@@ -135,13 +144,11 @@ async fn serve_api(
         store: arguments.store.as_ref(),
         accounts,
     }));
-    if arguments.open
-        && let Err(error) = browser::open(&addresses.api)
-    {
-        terminal::print_error(&format!(
-            "no browser could be opened ({error}); open {} yourself\n",
-            addresses.api
-        ));
+    if arguments.open {
+        let url = addresses.api.clone();
+        browser::open(&addresses.api, move |why| {
+            terminal::print_error(&format!("no browser could be opened ({why}); open {url} yourself\n"));
+        });
     }
     let stopping = Arc::new(Notify::new());
     let told = Arc::clone(&stopping);

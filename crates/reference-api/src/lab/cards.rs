@@ -16,7 +16,7 @@ pub(crate) struct Card {
     pub(crate) stopped: &'static str,
     /// What a person reads where it was not.
     pub(crate) succeeded: &'static str,
-    /// The control that can be switched off, where a browser enforces it.
+    /// The control that can be switched off, where nothing else would stop it.
     pub(crate) switch: Option<Switch>,
 }
 
@@ -221,8 +221,8 @@ const CREDENTIALS: Group = Group {
             ],
             guard: "On this route each token is good for one request, on however many servers.",
             stopped: "The first transfer went through; the same token was refused the second time.",
-            succeeded: "The token was accepted twice.",
-            switch: None,
+            succeeded: "The second transfer went through with the used token.",
+            switch: Some(Switch::Csrf),
         },
         Card {
             id: "guessed-password",
@@ -270,10 +270,11 @@ mod tests {
     }
 
     #[test]
-    fn only_what_a_browser_enforces_has_a_switch() {
+    fn what_a_browser_enforces_has_a_switch_and_so_has_the_other_card_of_csrf() {
         for group in GROUPS {
             for card in group.cards {
-                assert_eq!(card.switch.is_some(), group.id == "browser", "{}", card.id);
+                let is_switched = group.id == "browser" || card.id == "replayed-token";
+                assert_eq!(card.switch.is_some(), is_switched, "{}", card.id);
             }
         }
     }

@@ -21,8 +21,9 @@ use std::{
     fmt, io,
     net::SocketAddr,
     pin::Pin,
-    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
     task::{Context, Poll},
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
@@ -43,6 +44,9 @@ use self::{
 };
 use crate::{PolicyFault, ReferenceApi};
 
+/// So long a control stays off after the last switch: a demo that somebody left running is not left open.
+const LONGEST_OFF: Duration = Duration::from_mins(15);
+
 /// Where the sites are, as origins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Addresses {
@@ -58,11 +62,16 @@ impl Addresses {
     /// Those of two ports of this machine.
     pub fn of_ports(api: u16, attacker: u16) -> Self {
         Self {
-            api: format!("http://localhost:{api}"),
-            attacker: format!("http://127.0.0.1:{attacker}"),
-            neighbour: format!("http://localhost:{attacker}"),
+            api: origin("localhost", api),
+            attacker: origin("127.0.0.1", attacker),
+            neighbour: origin("localhost", attacker),
         }
     }
+}
+
+/// An origin as browsers write it: without the port that `http` has anyway.
+fn origin(host: &str, port: u16) -> String {
+    if port == 80 { format!("http://{host}") } else { format!("http://{host}:{port}") }
 }
 
 /// Why there is no lab.
@@ -103,7 +112,8 @@ impl Lab {
         let router = api.router().merge(page::routes(&state)).with_state(());
         let base = Base { api: api.clone(), router, policy, deployment: api.deployment() };
         let current = ArcSwap::from_pointee(base.service(Off::default())?);
-        let live = Arc::new(Live { base, off: Mutex::default(), current });
+        let switched = Mutex::new(Switched { off: Off::default(), until: Instant::now() });
+        let live = Arc::new(Live { base, switched, current });
         // The router holds the state: with more than a weak reference neither would ever go.
         let _ = state.live.set(Arc::downgrade(&live));
         Ok(Self { live, state })
@@ -165,6 +175,7 @@ impl Service<Request> for Lab {
     fn call(&mut self, request: Request) -> Self::Future {
         let lab = self.clone();
         Box::pin(async move {
+            lab.live.restore_if_over(Instant::now());
             let mut service = Layered::clone(&lab.live.current.load());
             let answer = |request| async move {
                 let Ok(response) = service.call(request).await;
@@ -181,24 +192,49 @@ type Layered = BartizanService<Router, AxumBodies>;
 /// What is served now, and what it is made of.
 struct Live {
     base: Base,
-    off: Mutex<Off>,
+    switched: Mutex<Switched>,
     current: ArcSwap<Layered>,
+}
+
+/// Which controls are off, and until when.
+struct Switched {
+    off: Off,
+    until: Instant,
 }
 
 impl Live {
     fn off(&self) -> Off {
-        *self.off.lock().unwrap_or_else(PoisonError::into_inner)
+        self.switched().off
     }
 
-    /// Serves by another policy from the next request on.
-    fn switch(&self, change: impl FnOnce(&mut Off)) -> Result<Off, LabError> {
+    fn switched(&self) -> MutexGuard<'_, Switched> {
+        self.switched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Serves by another policy from the next request on, and by the whole one again from `until` on.
+    fn switch(&self, change: impl FnOnce(&mut Off), until: Instant) -> Result<Off, LabError> {
         // Held while the engine is built, so that of two changes the later one is served.
-        let mut off = self.off.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut changed = *off;
-        change(&mut changed);
-        self.current.store(Arc::new(self.base.service(changed)?));
-        *off = changed;
-        Ok(changed)
+        let mut switched = self.switched();
+        let mut off = switched.off;
+        change(&mut off);
+        self.current.store(Arc::new(self.base.service(off)?));
+        *switched = Switched { off, until };
+        Ok(off)
+    }
+
+    /// Puts every control back whose time is over.
+    fn restore_if_over(&self, now: Instant) {
+        let is_over = {
+            let switched = self.switched();
+            switched.off != Off::default() && now >= switched.until
+        };
+        if !is_over {
+            return;
+        }
+        match self.switch(|off| *off = Off::default(), now) {
+            Ok(_) => tracing::warn!("the lab has put back all controls: they were off for long enough"),
+            Err(error) => tracing::error!("a switch of the lab: {error}"),
+        }
     }
 }
 
@@ -268,4 +304,47 @@ fn with_routes(mut policy: Policy, addresses: &Addresses) -> Policy {
     let routes = [page].into_iter().chain(shown).chain([open("* /lab/**")]);
     policy.route.splice(0..0, routes);
     policy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Opened, Settings};
+    use axum::body::Body;
+
+    #[test]
+    fn addresses_are_origins_as_browsers_write_them() {
+        let addresses = Addresses::of_ports(8080, 8081);
+        let all = [&*addresses.api, &*addresses.attacker, &*addresses.neighbour];
+        assert_eq!(all, ["http://localhost:8080", "http://127.0.0.1:8081", "http://localhost:8081"]);
+        assert_eq!(Addresses::of_ports(80, 8081).api, "http://localhost");
+        let addresses = Addresses::of_ports(8080, 80);
+        assert_eq!((&*addresses.attacker, &*addresses.neighbour), ("http://127.0.0.1", "http://localhost"));
+    }
+
+    #[tokio::test]
+    async fn what_was_switched_off_is_put_back_when_its_time_is_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let addresses = Addresses::of_ports(8080, 8081);
+        let mut settings = Settings::new(folder.path()).origin(&addresses.api);
+        settings.profile = Some("demo".into());
+        let Opened { api, .. } = ReferenceApi::open(&settings).await.unwrap();
+        let mut lab = Lab::around(&api, addresses).unwrap();
+        let csrf_off = |off: &mut Off| off.set(Switch::Csrf, true);
+        let now = Instant::now();
+
+        // 401 is the bank's, which nobody has signed in to; 403 is the control's.
+        for (until, status) in [(now + LONGEST_OFF, 401), (now, 403)] {
+            lab.live.switch(csrf_off, until).unwrap();
+            let request = Request::post("/lab/careless/transfer")
+                .header("host", "localhost:8080")
+                .header("sec-fetch-site", "cross-site")
+                .body(Body::empty())
+                .unwrap();
+            let Ok(response) = lab.call(request).await;
+            assert_eq!(response.status(), status);
+            assert_eq!(lab.live.off() == Off::default(), status == 403);
+        }
+        api.close().await;
+    }
 }

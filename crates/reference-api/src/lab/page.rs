@@ -1,6 +1,6 @@
 //! The lab's page, what its script asks, and the switches.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use askama::Template;
 use axum::{
@@ -16,12 +16,15 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    Addresses, State, Switch,
+    Addresses, LONGEST_OFF, State, Switch,
     cards::{GROUPS, Group},
     rules::{self, RulePage},
     switches::Off,
 };
 use crate::problem::{Problem, Refused};
+
+/// The type of its scripts.
+const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// The demo account that the lab signs in.
 const VICTIM: &str = "alice";
@@ -58,6 +61,7 @@ pub(super) fn routes(state: &Arc<State>) -> Router {
     let lab = Router::new()
         .route("/assets/{name}", get(asset))
         .route("/holdings", get(holdings))
+        .route("/switches", get(switches))
         .route("/rules/{code}", get(rule))
         .route("/runs/{run}", get(run))
         .merge(changing)
@@ -96,7 +100,10 @@ async fn asset(Path(name): Path<String>) -> Response {
     let (kind, content) = match &*name {
         "lab.css" => ("text/css; charset=utf-8", include_str!("../../assets/lab.css")),
         "bank.css" => ("text/css; charset=utf-8", include_str!("../../assets/bank.css")),
-        "lab.js" => ("text/javascript; charset=utf-8", include_str!("../../assets/lab.js")),
+        "lab.js" => (SCRIPT, include_str!("../../assets/lab.js")),
+        "attacks.js" => (SCRIPT, include_str!("../../assets/attacks.js")),
+        "runs.js" => (SCRIPT, include_str!("../../assets/runs.js")),
+        "elements.js" => (SCRIPT, include_str!("../../assets/elements.js")),
         "mark.svg" => ("image/svg+xml", include_str!("../../assets/mark.svg")),
         _ => return StatusCode::NOT_FOUND.into_response(),
     };
@@ -113,6 +120,16 @@ async fn rule(Path(code): Path<String>) -> Response {
 
 async fn run(Shared(state): Shared<Arc<State>>, Path(run): Path<String>) -> impl IntoResponse {
     Json(state.runs.exchanges(&run))
+}
+
+/// What is off, for a page that was loaded before somebody else switched.
+async fn switches(Shared(state): Shared<Arc<State>>) -> Response {
+    told(state.off())
+}
+
+fn told(off: Off) -> Response {
+    let names: Vec<_> = off.iter().map(Switch::name).collect();
+    Json(json!({ "off": names })).into_response()
 }
 
 async fn holdings(Shared(state): Shared<Arc<State>>) -> impl IntoResponse {
@@ -162,11 +179,11 @@ async fn restore(Shared(state): Shared<Arc<State>>) -> Response {
 
 fn change(state: &State, change: impl FnOnce(&mut Off)) -> Response {
     let Some(live) = state.live() else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
-    match live.switch(change) {
+    match live.switch(change, Instant::now() + LONGEST_OFF) {
         Ok(off) => {
             let names: Vec<_> = off.iter().map(Switch::name).collect();
             tracing::warn!(off = names.join(" "), "the lab has switched controls of this instance");
-            Json(json!({ "off": names })).into_response()
+            told(off)
         }
         Err(error) => {
             tracing::error!("a switch of the lab: {error}");

@@ -25,6 +25,9 @@ const EXCHANGES: usize = 16;
 /// A longer body is not shown.
 const LONGEST_BODY: usize = 4 * 1024;
 
+/// Of a longer request or response, without its body, the beginning is shown; likewise of a header.
+const LONGEST_HEAD: usize = 16 * 1024;
+
 /// The longest name of a run.
 const LONGEST_NAME: usize = 64;
 
@@ -149,7 +152,8 @@ struct Seen {
 
 impl Seen {
     fn of(parts: &Parts, body: Option<&[u8]>) -> Self {
-        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+        let target = beginning(target, LONGEST_HEAD);
         let mut text = format!("{} {target} HTTP/1.1\n", parts.method);
         write_message(&mut text, &parts.headers, body);
         Self { method: parts.method.to_string(), target, text }
@@ -181,6 +185,10 @@ fn rule(body: &[u8]) -> Option<Rule> {
 
 fn write_message(text: &mut String, headers: &HeaderMap, body: Option<&[u8]>) {
     for (name, value) in headers {
+        if text.len() >= LONGEST_HEAD {
+            text.push_str("(more headers)\n");
+            break;
+        }
         let _ = writeln!(text, "{name}: {}", header_text(name, value));
     }
     match body {
@@ -195,7 +203,7 @@ fn write_message(text: &mut String, headers: &HeaderMap, body: Option<&[u8]>) {
 
 /// A header's value. A credential is cut short: what it is can be seen, and not used.
 fn header_text(name: &HeaderName, value: &HeaderValue) -> String {
-    let text = String::from_utf8_lossy(value.as_bytes());
+    let text = beginning(&String::from_utf8_lossy(value.as_bytes()), LONGEST_HEAD);
     match *name {
         header::COOKIE => text.split("; ").map(cookie_text).collect::<Vec<_>>().join("; "),
         header::SET_COOKIE => {
@@ -205,7 +213,7 @@ fn header_text(name: &HeaderName, value: &HeaderValue) -> String {
         }
         header::AUTHORIZATION => cut_short(&text),
         _ if name.as_str().ends_with("-token") || name == "x-api-key" => cut_short(&text),
-        _ => text.into_owned(),
+        _ => text,
     }
 }
 
@@ -218,7 +226,11 @@ fn cookie_text(pair: &str) -> String {
 }
 
 fn cut_short(text: &str) -> String {
-    match text.char_indices().nth(SHOWN) {
+    beginning(text, SHOWN)
+}
+
+fn beginning(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
         Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
         None => text.to_owned(),
     }
@@ -293,6 +305,31 @@ mod tests {
             ("hello", None),
         ] {
             assert_eq!(rule(body.as_bytes()).map(|rule| rule.code), code, "{body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn whatever_is_sent_little_of_it_is_kept() {
+        let runs = Runs::default();
+        let long = "x".repeat(100_000);
+        let mut request = Request::post(format!("/?{}&lab_run=long", &long[..60_000]))
+            .body(Body::from(long.clone()))
+            .unwrap();
+        for number in 0..50_u16 {
+            let name = HeaderName::from_bytes(format!("x-{number}").as_bytes()).unwrap();
+            request.headers_mut().insert(name, HeaderValue::from_str(&long).unwrap());
+        }
+        let answer = |request: Request<Body>| async move {
+            let (parts, body) = request.into_parts();
+            let mut response = Response::new(body);
+            *response.headers_mut() = parts.headers;
+            response
+        };
+        let response = runs.record(request, answer).await;
+        assert_eq!(to_bytes(response.into_body(), 200_000).await.unwrap().len(), 100_000);
+        let exchange = runs.exchanges("long").remove(0);
+        for text in [&exchange.request, &exchange.response, &exchange.target] {
+            assert!(text.len() <= 3 * LONGEST_HEAD, "{}", text.len());
         }
     }
 

@@ -49,6 +49,14 @@ impl Switch {
         }
     }
 
+    /// What else is gone while it is off.
+    pub(crate) const fn besides(self) -> Option<&'static str> {
+        match self {
+            Self::Headers => Some("There is no Content-Security-Policy then either."),
+            Self::Cors | Self::Csrf | Self::Cookies | Self::Csp => None,
+        }
+    }
+
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|switch| switch.name() == name)
     }

@@ -60,9 +60,13 @@ impl Instance {
                 own.contains("aria-checked=\"false\"")
             }
         });
-        let mut names: Vec<String> =
-            off.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())).collect();
-        names.dedup();
+        let mut names: Vec<String> = Vec::new();
+        for name in off.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())) {
+            // Two cards of one control have one switch each.
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
         names
     }
 }

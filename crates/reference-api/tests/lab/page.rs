@@ -66,6 +66,11 @@ async fn axe_finds_nothing_in_light_and_dark_wide_and_narrow() {
         assert_eq!(press(&browser, "sniffing").await.outcome, "succeeded");
         browser.run("for (const details of document.querySelectorAll('details')) details.open = true").await;
         assert_eq!(violations(&browser, &axe).await, json!([]), "{width} {scheme}, after attacks");
+        // The banner covers nothing that one goes to.
+        let covered = "document.getElementById('framing').scrollIntoView({ behavior: 'instant' });
+             const [card, banner] = ['framing', 'banner'].map((id) => document.getElementById(id).getBoundingClientRect());
+             return card.top < banner.bottom";
+        assert_eq!(browser.run(covered).await, false, "{width} {scheme}: under the banner");
         let overflows = "return document.documentElement.scrollWidth > document.documentElement.clientWidth";
         assert_eq!(browser.run(overflows).await, false, "{width} {scheme}: wider than the screen");
 
@@ -138,6 +143,14 @@ async fn only_the_labs_own_page_works_its_switches() {
         let response = change(&own).await;
         assert_eq!((response.status, &*response.text()), (200, r#"{"off":["csrf"]}"#));
     }
+    // Nor a page whose name was made to mean this machine (DNS rebinding): its own origin is of another host.
+    for path in ["/lab/switches/csrf", "/lab/sign-in", "/lab/restore"] {
+        let rebound = HttpRequest::post(&lab.url(path)).header("host", "evil.example:8080");
+        let own = [("origin", "http://evil.example:8080"), ("sec-fetch-site", "same-origin")];
+        let response = own.iter().fold(rebound, |request, (name, value)| request.header(name, value));
+        let response = response.json(&json!({ "off": false })).send().await;
+        assert_eq!((response.status, &*response.denial()), (421, "host.unknown"), "{path}");
+    }
     let unknown =
         HttpRequest::post(&lab.url("/lab/switches/host")).json(&json!({ "off": true })).send().await;
     assert_eq!(unknown.status, 404);
@@ -186,5 +199,94 @@ async fn who_guesses_at_one_account_keeps_nobody_else_out() {
     let login =
         HttpRequest::post(&lab.url("/login")).header("origin", &lab.addresses.api).json(&body).send().await;
     assert_eq!(login.status, 200, "{}", login.text());
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_answers_in_the_place_of_the_attack_is_no_success_of_it() {
+    let Some(chromium) = Chromium::start() else { return };
+    let lab = Instance::start().await;
+    let browser = chromium.browser().await;
+    browser.visit(&lab.url("/")).await;
+    // Twenty requests of one person in a minute, and each run sends four.
+    let mut outcomes = Vec::new();
+    for _ in 0..6 {
+        let seen = press(&browser, "command-injection").await;
+        outcomes.push(seen.outcome);
+        if outcomes.ends_with(&["failed".to_owned()]) {
+            assert!(seen.text.contains("Run it again in "), "{}", seen.text);
+        }
+    }
+    assert_eq!(outcomes, ["stopped", "stopped", "stopped", "stopped", "stopped", "failed"]);
+    let tally = "return document.getElementById('tally').textContent";
+    assert_eq!(browser.run(tally).await, "0 of 1 stopped, 1 could not run.");
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attack_that_no_rule_is_seen_to_stop_is_not_said_to_be_stopped() {
+    let Some(chromium) = Chromium::start() else { return };
+    let lab = Instance::start().await;
+    let browser = chromium.browser().await;
+    browser.visit(&lab.url("/")).await;
+    // As where something in the browser keeps the attack from the server: it has seen nothing.
+    let unseen = "const real = window.fetch;
+         window.fetch = (url, ...rest) => url.startsWith('/lab/runs/') ? Promise.resolve(new Response('[]')) : real(url, ...rest)";
+    browser.run(unseen).await;
+    for (card, said) in [
+        ("stolen-cookie", "no rule of this application stopped it"),
+        ("foreign-form", "Something else kept the attack from this application"),
+    ] {
+        let seen = press(&browser, card).await;
+        assert_eq!(seen.outcome, "failed", "{card}: {seen:#?}");
+        assert!(seen.text.contains(said), "{card}: {seen:#?}");
+    }
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_shows_what_another_window_has_switched() {
+    let Some(chromium) = Chromium::start() else { return };
+    let lab = Instance::start().await;
+    let browser = chromium.browser().await;
+    browser.visit(&lab.url("/")).await;
+    let another_window = async |path: &str, body: Value| {
+        let request = HttpRequest::post(&lab.url(path)).header("origin", &lab.addresses.api).json(&body);
+        assert_eq!(request.send().await.status, 200);
+    };
+    let checked = "return document.querySelector('#foreign-form .switch').getAttribute('aria-checked')";
+    another_window("/lab/switches/csrf", json!({ "off": true })).await;
+    assert_eq!(press(&browser, "foreign-form").await.outcome, "succeeded");
+    browser.until(&format!("{checked} === 'false' && !document.getElementById('banner').hidden")).await;
+
+    browser.visit(&lab.url("/lab/rules/csrf.cross-site")).await;
+    another_window("/lab/restore", json!({})).await;
+    browser.back().await.unwrap();
+    browser.until(&format!("{checked} === 'true' && document.getElementById('banner').hidden")).await;
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_switch_that_nobody_answers_says_so() {
+    let Some(chromium) = Chromium::start() else { return };
+    let lab = Instance::start().await;
+    let browser = chromium.browser().await;
+    browser.visit(&lab.url("/")).await;
+    switch(&browser, "foreign-form", false).await;
+    let gone = json!({ "offline": true, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0 });
+    for (command, parameters) in [("Network.enable", json!({})), ("Network.emulateNetworkConditions", gone)] {
+        browser.issue_cmd(DevTools(json!({ "cmd": command, "params": parameters }))).await.unwrap();
+    }
+    for (pressed, said) in [
+        ("#stored-xss .switch", "#stored-xss .verdict"),
+        ("#stored-xss .run", "#stored-xss .verdict"),
+        ("#restore", "#restore"),
+    ] {
+        browser.run(&format!("document.querySelector('{pressed}').click()")).await;
+        let words = "/Is the demo still running|Nothing answered/";
+        browser.until(&format!("return {words}.test(document.querySelector('{said}').innerText)")).await;
+    }
+    let checked = "return document.querySelector('#stored-xss .switch').getAttribute('aria-checked')";
+    assert_eq!(browser.run(checked).await, "true");
     browser.close().await;
 }

@@ -13,16 +13,34 @@ const CARDS: [(&str, &[&str], &[&str]); 16] = [
         &["GET /lab/careless/account 403"],
     ),
     ("foreign-form", &["csrf.cross-site", "100 pebbles, as before"], &["POST /lab/careless/transfer 403"]),
-    ("stolen-cookie", &["set-cookie: lab_login=alice;", "HttpOnly"], &["POST /lab/careless/login 200"]),
+    (
+        "stolen-cookie",
+        &["set-cookie: lab_login=alice;", "HttpOnly"],
+        &["POST /lab/careless/login 200", "GET /lab/careless/account 200"],
+    ),
     ("stored-xss", &["content-security-policy: ", "script-src"], &["GET /lab/careless/comments 200"]),
     ("reflected-xss", &["content-security-policy: ", "script-src"], &[]),
     ("framing", &["x-frame-options: DENY", "frame-ancestors 'none'"], &["GET /lab/careless/bank 200"]),
     ("sniffing", &["x-content-type-options: nosniff", "sandbox"], &["GET /lab/careless/upload 200"]),
-    ("sql-injection", &["The search found 0 users", "sqlx::query"], &["GET /users/1%20OR%201%3D1 422"]),
-    ("command-injection", &["bartizan_sinks::command::Hostname"], &["GET /ping?host=-f 400"]),
+    (
+        "sql-injection",
+        &["The search found 0 users", "sqlx::query"],
+        &["GET /users?name=%27%20OR%20%271%27%3D%271 200", "GET /users/1%20OR%201%3D1 422"],
+    ),
+    (
+        "command-injection",
+        &["bartizan_sinks::command::Hostname"],
+        &["GET /ping?host=127.0.0.1%3B%20id 400", "GET /ping?host=%24(id) 400", "GET /ping?host=-f 400"],
+    ),
     (
         "path-traversal",
-        &["path.encoded-slash", "path.backslash", "path.encoded-percent", "path.control"],
+        &[
+            "path.encoded-slash",
+            "path.backslash",
+            "path.encoded-percent",
+            "path.control",
+            "Behind it, for what the rules let through: the type bartizan_sinks::path::ConfinedDir",
+        ],
         &["GET /files/..%2f..%2f..%2fetc%2fpasswd 400"],
     ),
     ("forged-token", &["jwt.signature"], &["GET /users/1 200", "GET /users/1 401"]),
@@ -81,5 +99,11 @@ async fn all_attacks_run_from_one_button_and_a_second_time() {
             )
             .await;
     }
+    // A CSRF token is there for scripts to read. Its value, which is long, is not shown.
+    press(&browser, "replayed-token").await;
+    let cookies = press(&browser, "stolen-cookie").await;
+    assert!(cookies.text.contains("A script can read __Host-csrf-token."), "{}", cookies.text);
+    let overflows = "return document.documentElement.scrollWidth > document.documentElement.clientWidth";
+    assert_eq!(browser.run(overflows).await, false, "wider than the screen");
     browser.close().await;
 }

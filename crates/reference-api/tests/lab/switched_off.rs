@@ -6,7 +6,7 @@ use fantoccini::Locator;
 use crate::instance::{Instance, press, switch};
 
 /// Card, its control, and what the page says when it succeeds.
-const CARDS: [(&str, &str, &[&str]); 7] = [
+const CARDS: [(&str, &str, &[&str]); 8] = [
     ("foreign-fetch", "cors", &["It read {\"balance\":", "\"name\":\"alice\""]),
     ("foreign-form", "csrf", &["She had 100 pebbles, and has 75 now."]),
     ("stolen-cookie", "cookies", &["It is lab_login=alice."]),
@@ -14,6 +14,7 @@ const CARDS: [(&str, &str, &[&str]); 7] = [
     ("reflected-xss", "csp", &["ran in the victim’s page", "sent the page’s cookies away"]),
     ("framing", "headers", &["The attacker’s page shows the bank"]),
     ("sniffing", "headers", &["took the upload for a page", "sent the page’s cookies away"]),
+    ("replayed-token", "csrf", &["went through with the used token"]),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -77,7 +78,7 @@ async fn a_banner_says_what_is_off_and_one_button_puts_all_back() {
     assert_eq!(browser.run(banner).await, "");
     switch(&browser, "foreign-form", false).await;
     switch(&browser, "stored-xss", false).await;
-    // The two cards of one control have one switch.
+    // The cards of one control have one switch.
     let other = "return document.querySelector('#reflected-xss .switch').getAttribute('aria-checked')";
     assert_eq!(browser.run(other).await, "false");
     let said = browser.run(banner).await;
