@@ -1,7 +1,5 @@
 // The attacks. What each sends is here; the words of its card are in `cards.rs`.
 
-import { attacker, expect, refuses } from "./runs.js";
-
 /** A script that carries something off and tells of it. In ASCII: an upload without a type has no charset either. */
 function payload(run) {
   return `<script>document.body.append("A script of the attacker, running as " + origin);`
@@ -60,7 +58,7 @@ const byRefusal = (exchanges) => {
 const byType = (type) => () => [{ type }];
 
 /** Each attack: makes it, and says whether it was stopped, what else there is to say, and by which rule. */
-export const attacks = {
+const attacks = {
   async "foreign-fetch"(run) {
     const { told, note } = await run.againstVictim("foreign-fetch", "/lab/careless/account");
     return {

@@ -1,11 +1,11 @@
 // Elements of the lab's page. It runs under Trusted Types without any policy: nothing here makes HTML from text.
 
 /** An element with attributes and children; a text is a text. */
-export function element(name, attributes = {}, ...children) {
+function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
   made.append(...children);
   return made;
 }
 
-export const code = (text) => element("code", {}, text);
+const code = (text) => element("code", {}, text);

@@ -1,8 +1,5 @@
 // The attack lab: makes each attack, asks the server what it saw of it, and shows both.
-
-import { attacks } from "./attacks.js";
-import { code, element } from "./elements.js";
-import { Later, Run } from "./runs.js";
+// The page's one script is `elements.js`, `runs.js`, `attacks.js` and this, one behind the other.
 
 // ---------------------------------------------------------------------------------------------------- showing it
 

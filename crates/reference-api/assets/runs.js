@@ -1,9 +1,7 @@
 // One run of an attack: how it is made, and what the server saw of it.
 
-import { element } from "./elements.js";
-
 /** The attacker's site; and its origin of this very site, by another port, for browsers that keep cookies from other sites. */
-export const { attacker, neighbour } = document.documentElement.dataset;
+const { attacker, neighbour } = document.documentElement.dataset;
 
 /** How long an attack may take to show a result, in milliseconds. */
 const PATIENCE = 10_000;
@@ -12,7 +10,7 @@ const PATIENCE = 10_000;
 const GRACE = 400;
 
 /** One run of one attack. What belongs to it carries its name, so that the server can say what it saw. */
-export class Run {
+class Run {
   constructor(card) {
     this.id = crypto.randomUUID();
     this.evidence = card.querySelector(".evidence");
@@ -137,7 +135,7 @@ function within(milliseconds, promise, otherwise) {
 }
 
 /** A limit of the policy answered before anything looked at the attack. */
-export class Later extends Error {
+class Later extends Error {
   constructor(seconds) {
     super(`So many requests were sent that a limit of the policy refused this one unread. Run it again in ${seconds} seconds.`);
   }
@@ -149,13 +147,13 @@ function isTooMany({ status, headers }) {
 }
 
 /** Whether the answer refuses the attack by `status`. Any other than that or a success says nothing of it. */
-export function refuses(answer, status) {
+function refuses(answer, status) {
   if (answer.status !== status && answer.status >= 300) throw new Error(`the attack was answered with ${answer.status}`);
   return answer.status === status;
 }
 
 /** The response, which has one of these statuses, or the attack cannot go on. */
-export async function expect(response, ...statuses) {
+async function expect(response, ...statuses) {
   const found = await response;
   if (statuses.includes(found.status)) return found;
   throw new Error(`a step that prepares the attack was answered with ${found.status}`);

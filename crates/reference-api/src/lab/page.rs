@@ -23,8 +23,13 @@ use super::{
 };
 use crate::problem::{Problem, Refused};
 
-/// The type of its scripts.
-const SCRIPT: &str = "text/javascript; charset=utf-8";
+/// Its script, which is written in four files.
+const SCRIPT: &str = concat!(
+    include_str!("../../assets/elements.js"),
+    include_str!("../../assets/runs.js"),
+    include_str!("../../assets/attacks.js"),
+    include_str!("../../assets/lab.js"),
+);
 
 /// The demo account that the lab signs in.
 const VICTIM: &str = "alice";
@@ -100,10 +105,7 @@ async fn asset(Path(name): Path<String>) -> Response {
     let (kind, content) = match &*name {
         "lab.css" => ("text/css; charset=utf-8", include_str!("../../assets/lab.css")),
         "bank.css" => ("text/css; charset=utf-8", include_str!("../../assets/bank.css")),
-        "lab.js" => (SCRIPT, include_str!("../../assets/lab.js")),
-        "attacks.js" => (SCRIPT, include_str!("../../assets/attacks.js")),
-        "runs.js" => (SCRIPT, include_str!("../../assets/runs.js")),
-        "elements.js" => (SCRIPT, include_str!("../../assets/elements.js")),
+        "lab.js" => ("text/javascript; charset=utf-8", SCRIPT),
         "mark.svg" => ("image/svg+xml", include_str!("../../assets/mark.svg")),
         _ => return StatusCode::NOT_FOUND.into_response(),
     };
