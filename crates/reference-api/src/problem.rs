@@ -51,7 +51,7 @@ impl Problem {
     }
 
     /// 422 for one field.
-    pub(crate) fn field(field: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn field(field: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
         Self::fields(vec![FieldError { field: field.into(), message: message.into() }])
     }
 

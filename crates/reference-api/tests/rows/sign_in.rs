@@ -95,6 +95,12 @@ async fn a_login_that_is_not_right_says_what_is_wrong_with_it_and_no_more(place:
         ("application/json", "{\"username\": ", 400, "request.malformed"),
         ("application/json", "[1]", 400, "request.malformed"),
         ("application/json", "", 422, "request.fields"),
+        (
+            "application/json",
+            "{\"username\":\"alice\",\"username\":\"bob\",\"password\":\"x\"}",
+            422,
+            "request.fields",
+        ),
         ("text/plain", "{\"username\":\"alice\",\"password\":\"guess\"}", 415, "request.media-type"),
         (
             "application/x-www-form-urlencoded",
@@ -175,7 +181,9 @@ async fn preferences_are_ones_own(place: &Place) {
         { "field": "admin", "message": "is no field of this request" },
     ]);
     assert_eq!((response.status, response.json()["errors"].clone()), (422, errors));
-    assert_eq!(alice.get("/prefs/one").await.status, 422);
+    let response = alice.get("/prefs/one").await;
+    let errors = json!([{ "field": "user_id", "message": "has to be a whole number" }]);
+    assert_eq!((response.status, response.json()["errors"].clone()), (422, errors));
     assert_eq!(alice.get("/prefs/1").await.json(), preferences);
 }
 
