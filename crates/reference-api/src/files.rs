@@ -1,7 +1,8 @@
 //! Each account's own folder of files, below the data folder.
 
 use std::{
-    fs,
+    fs::{DirBuilder, File},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -33,11 +34,32 @@ impl Files {
     ) -> Result<T, Problem> {
         // A number, and so no path of anybody's choice.
         let path = self.0.join(account.to_string());
-        let done = spawn_blocking(move || {
-            fs::create_dir_all(&path)?;
-            work(&ConfinedDir::open(&path)?)
-        });
+        let done = spawn_blocking(move || work(&open(&path)?));
         done.await.map_err(|error| Problem::internal(&error))?.map_err(problem)
+    }
+}
+
+/// A folder, and those above it where they are not there, for their owner alone.
+pub(crate) fn make(path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// The folder of an account, which is made where it is not there.
+fn open(path: &Path) -> Result<ConfinedDir, PathError> {
+    match ConfinedDir::open(path) {
+        Err(PathError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
+            make(path)?;
+            // Or what is acknowledged in it would survive a crash, and it would not.
+            for above in path.ancestors().skip(1).take(2) {
+                File::open(above)?.sync_all()?;
+            }
+            ConfinedDir::open(path)
+        }
+        opened => opened,
     }
 }
 

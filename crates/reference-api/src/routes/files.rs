@@ -135,9 +135,10 @@ pub(crate) async fn put(
     State(api): State<ReferenceApi>,
     Authenticated(caller): Authenticated,
     Segment(name): Segment,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<FileEntry>), Problem> {
-    keep(&api, caller.account()?, files::name(&name)?, body).await
+    keep(&api, caller.account()?, files::name(&name)?, &headers, body).await
 }
 
 /// The name of an upload.
@@ -172,9 +173,10 @@ pub(crate) async fn post(
     State(api): State<ReferenceApi>,
     Authenticated(caller): Authenticated,
     Query(Named { name }): Query<Named>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<FileEntry>), Problem> {
-    keep(&api, caller.account()?, files::name(&name)?, body).await
+    keep(&api, caller.account()?, files::name(&name)?, &headers, body).await
 }
 
 /// Takes one away.
@@ -205,8 +207,13 @@ async fn keep(
     api: &ReferenceApi,
     account: i64,
     name: FileName,
+    headers: &HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<FileEntry>), Problem> {
+    // A part would be kept as the whole (RFC 9110 §14.5).
+    if headers.contains_key(header::CONTENT_RANGE) {
+        return Err(Problem::malformed("A file is sent whole; leave out Content-Range."));
+    }
     // The layer bounds it by the policy's `max_body`, and answers with 413 whatever is made of the error here.
     let collected = body.collect().await;
     let contents = collected.map_err(|_| Problem::malformed("The file did not arrive whole."))?.to_bytes();

@@ -61,6 +61,8 @@ async fn a_file_is_kept_listed_given_out_and_removed(place: &Place) {
     assert_eq!(bob.delete("/files/photo.png").await.denial(), "not-found");
 
     assert_eq!(upload(&alice, "/files/photo.png", "another").await.status, 201);
+    let part = alice.request(Method::PUT, "/files/photo.png").header("content-range", "bytes 5-6/7");
+    assert_eq!(alice.send(part.body(Full::from("er"))).await.denial(), "request.malformed");
     assert_eq!(alice.get("/files/photo.png").await.text(), "another");
     assert_eq!(alice.delete("/files/photo.png").await.status, 204);
     assert_eq!(alice.get("/files/photo.png").await.denial(), "not-found");
