@@ -80,7 +80,7 @@ pub(crate) struct Credentials {
     #[schema(min_length = 1, max_length = 64, example = "alice")]
     pub(crate) username: String,
     /// Its password.
-    #[schema(value_type = String, format = Password)]
+    #[schema(value_type = String, format = Password, min_length = 1, max_length = 1024)]
     pub(crate) password: SecretString,
 }
 

@@ -86,7 +86,8 @@ impl Problem {
     }
 }
 
-/// What was wrong (RFC 9457), as `application/problem+json`.
+/// What was wrong (RFC 9457), as `application/problem+json`. Where the policy refuses there is `request_id` too, by which
+/// the log knows the request.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub(crate) struct Document {

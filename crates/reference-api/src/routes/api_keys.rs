@@ -58,12 +58,13 @@ impl FromFields for Wanted {
 #[schema(as = ApiKeyRotation)]
 pub(crate) struct WantedRotation {
     /// Which; left out where exactly one is active.
+    #[schema(min_length = 1, max_length = 64)]
     id: Option<String>,
     /// What may be done with the new one; all that the old one may where nothing is said.
     #[schema(value_type = Option<Vec<String>>)]
     scopes: Option<Vec<Box<str>>>,
     /// How long the old one is good, at most the policy's `api_keys.grace` and what it had.
-    #[schema(rename = "grace_seconds", minimum = 0)]
+    #[schema(rename = "grace_seconds", minimum = 0, maximum = 31_536_000)]
     grace: Option<i64>,
 }
 
@@ -87,15 +88,19 @@ pub(crate) struct KeyEntry {
     /// What may be done with it.
     #[schema(value_type = Vec<String>)]
     scopes: Vec<Box<str>>,
-    /// `active`, `replaced`, `revoked` or `expired`.
+    /// Whether it opens anything, and why not. One that was replaced does for a while.
+    #[schema(pattern = "^(active|replaced|revoked|expired)$")]
     state: &'static str,
     /// When it was made; times are in milliseconds since 1970.
     created: u64,
     /// When it ends, if ever.
+    #[schema(required = true)]
     expires: Option<u64>,
     /// When it was last used, to the hour.
+    #[schema(required = true)]
     last_used: Option<u64>,
     /// The key that has taken its place.
+    #[schema(required = true)]
     replaced_by: Option<String>,
 }
 

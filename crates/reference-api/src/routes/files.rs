@@ -78,8 +78,11 @@ pub(crate) async fn list(
         (
             status = 200,
             description = "The file. What a browser could run is an attachment.",
-            body = Vec<u8>,
-            content_type = "application/octet-stream"
+            content(
+                (Vec<u8> = "application/octet-stream"),
+                (Vec<u8> = "application/pdf"),
+                (Vec<u8> = "image/*"),
+            )
         ),
         (status = 400, description = "No file has such a name.", body = Document),
         (status = 401, description = "No credential.", body = Document),
@@ -188,6 +191,7 @@ pub(crate) async fn post(
     params(("name" = String, Path, description = "The name of a file.")),
     responses(
         (status = 204, description = "It is gone."),
+        (status = 400, description = "No file has such a name.", body = Document),
         (status = 401, description = "No credential.", body = Document),
         (status = 404, description = "There is no such file.", body = Document),
     )

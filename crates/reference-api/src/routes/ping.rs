@@ -62,7 +62,7 @@ pub(crate) struct Pinged {
     path = "/ping",
     tag = "network",
     security(("session" = []), ("token" = []), ("api_key" = [])),
-    params(("host" = String, Query, description = "A name or an address.")),
+    params(("host" = String, Query, max_length = 1_000, description = "A name or an address.")),
     responses(
         (status = 200, description = "Whether it answered.", body = Pinged),
         (status = 400, description = "It is no host, or none that is asked from here.", body = Document),
