@@ -2,18 +2,23 @@
 
 use std::{
     fs::{DirBuilder, File},
-    io,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
-use bartizan_sinks::path::{ConfinedDir, FileName, PathError};
+use axum::body::Body;
+use bartizan_sinks::path::{ConfinedDir, FileName, NewFile, PathError};
 use http::StatusCode;
+use http_body_util::{BodyExt as _, channel::Channel};
 use tokio::task::spawn_blocking;
 
 use crate::problem::Problem;
 
 /// The longest file.
 pub(crate) const LONGEST: u64 = 10 * 1024 * 1024;
+
+/// How much of a file is in memory at a time, for each that is given out: its reader may take hours.
+const PIECE: usize = 64 * 1024;
 
 /// Where the folders are.
 #[derive(Clone, Debug)]
@@ -34,9 +39,61 @@ impl Files {
     ) -> Result<T, Problem> {
         // A number, and so no path of anybody's choice.
         let path = self.0.join(account.to_string());
-        let done = spawn_blocking(move || work(&open(&path)?));
-        done.await.map_err(|error| Problem::internal(&error))?.map_err(problem)
+        blocking(move || work(&open(&path)?)).await
     }
+
+    /// Keeps what a client sends under this name, piece by piece, and gives back its length. Once this has returned, it
+    /// survives a crash; until then, and where the disk is full, the file before is there.
+    pub(crate) async fn keep(&self, account: i64, name: FileName, mut body: Body) -> Result<u64, Problem> {
+        let mut writing = self.with(account, move |folder| folder.create(&name, LONGEST)).await;
+        let mut length = 0;
+        while let Some(frame) = body.frame().await {
+            // The layer bounds it by the policy's `max_body`, and answers with 413 whatever is made of the error here.
+            let frame = frame.map_err(|_| Problem::malformed("The file did not arrive whole."))?;
+            let Ok(piece) = frame.into_data() else { continue };
+            length += piece.len() as u64;
+            // What cannot be kept is read to its end all the same: a client that is sending reads no answer.
+            if let Ok(file) = writing {
+                writing = write(file, piece).await;
+            }
+        }
+        let file = writing?;
+        blocking(move || file.commit()).await?;
+        Ok(length)
+    }
+}
+
+async fn write(mut file: NewFile, piece: bytes::Bytes) -> Result<NewFile, Problem> {
+    blocking(move || file.write(&piece).map(|()| file)).await
+}
+
+/// What a file holds, read as fast as whoever it is for takes it.
+pub(crate) fn body(mut file: File) -> Body {
+    let (mut sender, body) = Channel::<bytes::Bytes, io::Error>::new(1);
+    tokio::spawn(async move {
+        loop {
+            let read = spawn_blocking(move || {
+                let mut piece = Vec::with_capacity(PIECE);
+                file.by_ref().take(PIECE as u64).read_to_end(&mut piece).map(|_| (file, piece))
+            });
+            match read.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
+                Ok((_, piece)) if piece.is_empty() => return,
+                Ok((rest, piece)) => match sender.send_data(piece.into()).await {
+                    Ok(()) => file = rest,
+                    // Nobody takes it any more.
+                    Err(_) => return,
+                },
+                Err(error) => return sender.abort(error),
+            }
+        }
+    });
+    Body::new(body)
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, PathError> + Send + 'static,
+) -> Result<T, Problem> {
+    spawn_blocking(work).await.map_err(|error| Problem::internal(&error))?.map_err(problem)
 }
 
 /// A folder, and those above it where they are not there, for their owner alone.

@@ -10,7 +10,6 @@ use axum::{
 use bartizan::Authenticated;
 use bartizan_sinks::path::{FileName, ServedAs};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use http_body_util::BodyExt as _;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -19,7 +18,7 @@ use crate::{
     accounts::AccountOf as _,
     body::{Query, Segment},
     fields::{Fields, FromFields, Text},
-    files::{self, LONGEST},
+    files,
     problem::{Document, Problem},
 };
 
@@ -106,9 +105,15 @@ pub(crate) async fn read(
             "A file of somebody's is not given out as that.",
         )
     })?;
-    let contents = api.files().with(caller.account()?, move |folder| folder.read(&name, LONGEST)).await?;
-    let mut response = contents.into_response();
+    let opened = api.files().with(caller.account()?, move |folder| {
+        let file = folder.open_file(&name)?;
+        let length = file.metadata()?.len();
+        Ok((file, length))
+    });
+    let (file, length) = opened.await?;
+    let mut response = files::body(file).into_response();
     let headers = response.headers_mut();
+    headers.insert(header::CONTENT_LENGTH, length.into());
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(served.content_type()));
     let disposition = HeaderValue::try_from(served.content_disposition());
     headers.insert(header::CONTENT_DISPOSITION, disposition.map_err(|error| Problem::internal(&error))?);
@@ -206,7 +211,7 @@ pub(crate) async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Once this has answered, the file survives a crash; until then, and where the disk is full, the one before is there.
+/// Keeps a whole file.
 async fn keep(
     api: &ReferenceApi,
     account: i64,
@@ -218,11 +223,7 @@ async fn keep(
     if headers.contains_key(header::CONTENT_RANGE) {
         return Err(Problem::malformed("A file is sent whole; leave out Content-Range."));
     }
-    // The layer bounds it by the policy's `max_body`, and answers with 413 whatever is made of the error here.
-    let collected = body.collect().await;
-    let contents = collected.map_err(|_| Problem::malformed("The file did not arrive whole."))?.to_bytes();
-    let size = contents.len() as u64;
     let shown = name.as_str().to_owned();
-    api.files().with(account, move |folder| folder.write(&name, &contents)).await?;
+    let size = api.files().keep(account, name, body).await?;
     Ok((StatusCode::CREATED, Json(FileEntry { name: shown, size })))
 }

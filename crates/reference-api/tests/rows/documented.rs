@@ -151,7 +151,9 @@ fn fits(document: &Value, schema: &Value, value: &Value, at: &str) {
         assert!(words.contains(value), "{at}: {value}");
     }
     if let Value::Array(list) = value {
-        list.iter().for_each(|item| fits(document, &schema["items"], item, &format!("{at}[]")));
+        for item in list {
+            fits(document, &schema["items"], item, &format!("{at}[]"));
+        }
     }
     let Value::Object(members) = value else { return };
     let (mut told, mut parts) = (serde_json::Map::new(), vec![schema]);
@@ -159,7 +161,8 @@ fn fits(document: &Value, schema: &Value, value: &Value, at: &str) {
     while let Some(part) = parts.pop() {
         parts.extend(part["allOf"].as_array().into_iter().flatten().map(resolved));
         told.extend(part["properties"].as_object().cloned().unwrap_or_default());
-        required.extend(part["required"].as_array().cloned().unwrap_or_default().into_iter().map(name));
+        let names = part["required"].as_array().into_iter().flatten();
+        required.extend(names.map(|name| name.as_str().unwrap().to_owned()));
     }
     if told.is_empty() {
         return;
@@ -168,10 +171,6 @@ fn fits(document: &Value, schema: &Value, value: &Value, at: &str) {
     for (name, member) in members {
         fits(document, &told[name], member, &format!("{at}.{name}"));
     }
-}
-
-fn name(value: Value) -> String {
-    value.as_str().unwrap().to_owned()
 }
 
 /// Signs in again.

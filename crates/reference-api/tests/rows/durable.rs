@@ -17,17 +17,17 @@ use crate::{
 };
 
 /// The API as a process of its own.
-struct Process {
-    child: Child,
-    origin: String,
+pub(crate) struct Process {
+    pub(crate) child: Child,
+    pub(crate) origin: String,
     /// Those that it made.
-    passwords: BTreeMap<String, String>,
+    pub(crate) passwords: BTreeMap<String, String>,
 }
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_reference-api");
 
 impl Process {
-    fn start(folder: &Path) -> Self {
+    pub(crate) fn start(folder: &Path) -> Self {
         let mut command = Command::new(PROGRAM);
         command.env_clear();
         Self::of(command, folder).unwrap()
@@ -64,7 +64,7 @@ impl Process {
         self.child.wait().unwrap();
     }
 
-    async fn signed_in(&self, name: &str, password: &str) -> Client {
+    pub(crate) async fn signed_in(&self, name: &str, password: &str) -> Client {
         let client = Client::new(&self.origin);
         let response = client.post("/login", &json!({ "username": name, "password": password })).await;
         assert_eq!(response.status, 200, "{}", response.text());

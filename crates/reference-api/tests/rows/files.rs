@@ -1,13 +1,18 @@
 //! B7: files stay in their folder, and none becomes a page of this site.
 
-use std::fs;
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    time::Duration,
+};
 
 use bartizan_peers::HttpResponse;
 use http::Method;
 use http_body_util::Full;
 use serde_json::json;
 
-use crate::{client::Client, place::Place};
+use crate::{client::Client, durable::Process, place::Place};
 
 crate::rows![
     a_file_is_kept_listed_given_out_and_removed,
@@ -114,4 +119,53 @@ async fn a_file_that_is_too_large_leaves_the_one_before(place: &Place) {
     assert_eq!(alice.get("/files/a.bin").await.body.len(), 10 * 1024 * 1024);
     let left = fs::read_dir(instance.folder.path().join("data/files/1")).unwrap().count();
     assert_eq!(left, 1);
+}
+
+/// Of those that send or take a file slowly, each has a piece of it in memory, and none the whole of it.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_clients_do_not_fill_the_memory() {
+    const LONG: usize = 10 * 1024 * 1024;
+    const CLIENTS: usize = 16;
+    let folder = tempfile::tempdir().unwrap();
+    let process = Process::start(folder.path());
+    let alice = process.signed_in("alice", &process.passwords["alice"]).await;
+    assert_eq!(upload(&alice, "/files/long.bin", vec![7; LONG]).await.status, 201);
+    assert_eq!(alice.get("/files/long.bin").await.body.len(), LONG);
+    let status = format!("/proc/{}/status", process.child.id());
+    let memory = || {
+        let status = fs::read_to_string(&status).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+    };
+    let before = memory();
+
+    let port: u16 = process.origin.rsplit_once(':').unwrap().1.parse().unwrap();
+    let head = format!(
+        "Host: 127.0.0.1:{port}\r\nOrigin: {}\r\nCookie: __Host-session={}\r\n",
+        process.origin,
+        alice.cookie("__Host-session").unwrap()
+    );
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        let mut reader = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        write!(reader, "GET /files/long.bin HTTP/1.1\r\n{head}\r\n").unwrap();
+        reader.read_exact(&mut [0; 1_000]).unwrap();
+        clients.push(reader);
+    }
+    for number in 0..CLIENTS {
+        let mut writer = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        write!(writer, "PUT /files/{number}.bin HTTP/1.1\r\n{head}Content-Length: {LONG}\r\n\r\n").unwrap();
+        writer.write_all(&vec![7; LONG - 1]).unwrap();
+        clients.push(writer);
+    }
+    // What they have sent stands in files that are not there yet.
+    bartizan_peers::until("all that was sent to be kept", Duration::from_secs(30), || {
+        let files = fs::read_dir(folder.path().join("files/1")).unwrap();
+        let sizes = files.map(|file| file.unwrap().metadata().map_or(0, |metadata| metadata.len()));
+        (sizes.sum::<u64>() >= ((CLIENTS + 1) * (LONG - 1)) as u64).then_some(())
+    });
+    let more = memory().saturating_sub(before);
+    assert!(more < CLIENTS * LONG / 3, "{} MiB", more / 1024 / 1024);
+    assert_eq!(alice.get("/files").await.json()["files"].as_array().unwrap().len(), 1);
 }
