@@ -140,3 +140,23 @@ impl AccountOf for Principal {
 fn number(subject: &str) -> Result<i64, Problem> {
     subject.parse().map_err(|_| Problem::forbidden("Whoever asks has no account here."))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bartizan_core::policy::CredentialKind;
+
+    #[test]
+    fn an_account_is_its_number_as_we_have_said_it_ourselves() {
+        for (subject, issuer, account) in [
+            ("1", None, Some(1)),
+            ("1", Some("https://login.example.com"), None),
+            ("alice", None, None),
+            ("", None, None),
+        ] {
+            let (subject, issuer) = (subject.into(), issuer.map(Into::into));
+            let principal = Principal { subject, issuer, kind: CredentialKind::Jwt, scopes: Vec::new() };
+            assert_eq!(principal.account().ok(), account, "{principal:?}");
+        }
+    }
+}

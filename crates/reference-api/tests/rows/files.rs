@@ -43,6 +43,11 @@ async fn a_file_is_kept_listed_given_out_and_removed(place: &Place) {
     assert_eq!(photo.header("content-type"), "image/png");
     assert_eq!(photo.header("content-disposition"), "inline; filename=\"photo.png\"");
     assert_eq!(photo.header("x-content-type-options"), "nosniff");
+    // No cache keeps it for others, or gives it out as something else.
+    assert_eq!(photo.header("cache-control"), "private, no-store");
+    assert!(photo.headers_named("vary").contains(&"Sec-Fetch-Dest"));
+    let head = alice.send(alice.request(Method::HEAD, "/files/photo.png")).await;
+    assert_eq!((head.status, head.header("content-length"), head.text().as_str()), (200, "10", ""));
     let page = alice.get("/files/%C3%9Cbung%201.html").await;
     assert_eq!(page.header("content-type"), "application/octet-stream");
     assert!(page.header("content-disposition").starts_with("attachment; "));
