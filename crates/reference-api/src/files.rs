@@ -24,6 +24,14 @@ const PIECE: usize = 64 * 1024;
 #[derive(Clone, Debug)]
 pub(crate) struct Files(PathBuf);
 
+/// A file that was kept.
+pub(crate) struct Kept {
+    /// Its length in bytes.
+    pub(crate) length: u64,
+    /// Whether there was none of its name when it began to arrive.
+    pub(crate) is_new: bool,
+}
+
 impl Files {
     /// Below the data folder.
     pub(crate) fn below(folder: &Path) -> Self {
@@ -42,10 +50,17 @@ impl Files {
         blocking(move || work(&open(&path)?)).await
     }
 
-    /// Keeps what a client sends under this name, piece by piece, and gives back its length. Once this has returned, it
-    /// survives a crash; until then, and where the disk is full, the file before is there.
-    pub(crate) async fn keep(&self, account: i64, name: FileName, mut body: Body) -> Result<u64, Problem> {
-        let mut writing = self.with(account, move |folder| folder.create(&name, LONGEST)).await;
+    /// Keeps what a client sends under this name, piece by piece. Once this has returned, it survives a crash; until then,
+    /// and where the disk is full, the file before is there.
+    pub(crate) async fn keep(&self, account: i64, name: FileName, mut body: Body) -> Result<Kept, Problem> {
+        let begun = self.with(account, move |folder| {
+            let is_new = matches!(folder.open_file(&name), Err(PathError::NotFound { .. }));
+            Ok((folder.create(&name, LONGEST)?, is_new))
+        });
+        let (mut writing, is_new) = match begun.await {
+            Ok((file, is_new)) => (Ok(file), is_new),
+            Err(problem) => (Err(problem), false),
+        };
         let mut length = 0;
         while let Some(frame) = body.frame().await {
             // The layer bounds it by the policy's `max_body`, and answers with 413 whatever is made of the error here.
@@ -59,7 +74,7 @@ impl Files {
         }
         let file = writing?;
         blocking(move || file.commit()).await?;
-        Ok(length)
+        Ok(Kept { length, is_new })
     }
 }
 

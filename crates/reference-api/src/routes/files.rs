@@ -132,6 +132,7 @@ pub(crate) async fn read(
     params(("name" = String, Path, description = "The name of a file.")),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses(
+        (status = 200, description = "It is kept in the place of the one before.", body = FileEntry),
         (status = 201, description = "It is kept, and survives a crash.", body = FileEntry),
         (status = 400, description = "No file has such a name.", body = Document),
         (status = 401, description = "No credential.", body = Document),
@@ -169,6 +170,7 @@ impl FromFields for Named {
     params(("name" = String, Query, description = "The name of the file.")),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses(
+        (status = 200, description = "It is kept in the place of the one before.", body = FileEntry),
         (status = 201, description = "It is kept, and survives a crash.", body = FileEntry),
         (status = 400, description = "No file has such a name.", body = Document),
         (status = 401, description = "No credential.", body = Document),
@@ -224,6 +226,8 @@ async fn keep(
         return Err(Problem::malformed("A file is sent whole; leave out Content-Range."));
     }
     let shown = name.as_str().to_owned();
-    let size = api.files().keep(account, name, body).await?;
-    Ok((StatusCode::CREATED, Json(FileEntry { name: shown, size })))
+    let kept = api.files().keep(account, name, body).await?;
+    // RFC 9110 §9.3.4.
+    let status = if kept.is_new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(FileEntry { name: shown, size: kept.length })))
 }
