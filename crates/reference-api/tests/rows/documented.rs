@@ -122,8 +122,8 @@ async fn what_comes_back_is_what_the_document_says() {
 
 /// The status of what an operation answers with JSON where nothing was before, and its schema.
 fn answer(operation: &Value) -> Option<(&str, &Value)> {
-    let good = operation["responses"].as_object()?.iter().filter(|(status, _)| status.starts_with('2'));
-    let (status, response) = good.last()?;
+    let mut good = operation["responses"].as_object()?.iter().filter(|(status, _)| status.starts_with('2'));
+    let (status, response) = good.next_back()?;
     Some((status, response["content"].get("application/json")?.get("schema")?))
 }
 
