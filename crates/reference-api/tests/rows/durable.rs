@@ -307,7 +307,8 @@ async fn a_full_disk_is_told_and_keeps_what_was_there() {
 
     // As soon as there is room again, all goes on.
     assert_eq!(alice.delete("/files/large.bin").await.status, 204);
-    assert_eq!(alice.post("/comments", &json!({ "text": "after" })).await.status, 201);
+    let after = alice.post("/comments", &json!({ "text": "after" })).await;
+    assert_eq!(after.status, 201, "{}", after.text());
     assert_eq!(upload(&alice, "/files/kept.bin", "new").await.status, 200);
     assert_eq!(alice.get("/files/kept.bin").await.text(), "new");
 }
