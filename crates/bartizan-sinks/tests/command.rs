@@ -6,6 +6,7 @@ use bartizan_sinks::command::{
 };
 use std::{
     fs,
+    io::Write as _,
     os::unix::fs::PermissionsExt as _,
     path::Path,
     time::{Duration, Instant},
@@ -144,6 +145,25 @@ async fn a_child_gets_nothing_but_what_it_is_given_and_is_no_zombie() {
     assert_eq!(lines[1], lines[2], "it leads a group of its own");
     assert!(!output.contains(place.path().to_str().unwrap()), "no file of ours is open in it: {output}");
     assert!(!Path::new("/proc").join(lines[1]).exists(), "it was reaped");
+}
+
+/// Set where this program is run as the next test's child.
+const CHILD: &str = "BARTIZAN_TEST_CHILD";
+
+#[tokio::test]
+async fn child_that_has_an_input() {
+    if std::env::var_os(CHILD).is_some() {
+        assert_eq!(Command::new("/bin/cat").unwrap().run().await.unwrap(), Output::default());
+    }
+}
+
+#[test]
+fn what_is_sent_to_this_process_is_not_its_childs_to_read() {
+    let mut this = std::process::Command::new(std::env::current_exe().unwrap());
+    this.args(["--exact", "child_that_has_an_input"]).env(CHILD, "1").stdin(std::process::Stdio::piped());
+    let mut child = this.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"secret").unwrap();
+    assert!(child.wait().unwrap().success());
 }
 
 #[tokio::test]

@@ -172,7 +172,11 @@ fn only_regular_files_are_opened() {
     }
     assert!(folder.list(100).unwrap().entries.is_empty());
     assert!(matches!(folder.remove(&name("folder")), Err(PathError::NotAFile { .. })));
-    assert!(matches!(ConfinedDir::open(place.path().join("secret")), Err(PathError::Io(_))));
+    // What is no folder is opened as none either, and a pipe is not waited for.
+    for other in ["secret", "inside/socket", "inside/pipe", "nowhere"] {
+        let found = ConfinedDir::open(place.path().join(other));
+        assert!(matches!(found, Err(PathError::Io(_))), "{other}: {found:?}");
+    }
 }
 
 #[test]
@@ -301,6 +305,43 @@ fn what_a_crash_left_is_removed_and_what_is_being_written_is_not() {
     file.commit().unwrap();
     assert_eq!(folder.read(&name("name"), 10).unwrap(), b"whole");
     assert_eq!(FileName::parse(".bartizan-0123456789abcdef"), Err(FileNameError::LeadingDot));
+}
+
+/// Another thread makes a leftover a pipe, and a symlink, in turn and without a pause, while the folder is opened.
+#[test]
+fn a_pipe_swapped_in_for_a_leftover_is_not_waited_for() {
+    let (place, _folder) = place_in_memory();
+    let inside = place.path().join("inside");
+    let (file, pipe, link) = (inside.join("file"), inside.join("pipe"), inside.join("link"));
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    symlink("../secret", &link).unwrap();
+    let leftover = inside.join(".bartizan-0123456789abcdef");
+    let done = AtomicBool::new(false);
+    let (opened, all_opened) = std::sync::mpsc::channel();
+    thread::spawn({
+        let inside = inside.clone();
+        move || {
+            for _ in 0..20_000 {
+                ConfinedDir::open(&inside).unwrap();
+            }
+            opened.send(()).unwrap();
+        }
+    });
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                fs::write(&file, "left").unwrap();
+                for other in [&file, &pipe, &link] {
+                    let _ = fs::remove_file(&leftover);
+                    let _ = fs::hard_link(other, &leftover);
+                }
+            }
+        });
+        let ended = all_opened.recv_timeout(std::time::Duration::from_mins(1));
+        done.store(true, Ordering::Relaxed);
+        ended.unwrap();
+    });
+    assert_eq!(fs::read_to_string(place.path().join("secret")).unwrap(), "secret");
 }
 
 /// What a child of this test does: `child` is run by the tests below as a process of its own.

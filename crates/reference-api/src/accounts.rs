@@ -51,20 +51,20 @@ pub enum SeedError {
 
 /// Makes the people of a first start; none where there is any account already.
 pub(crate) async fn seed(database: &Database, passwords: &Passwords) -> Result<Vec<NewPassword>, SeedError> {
-    let mut made = Vec::new();
     if database.has_accounts().await? {
-        return Ok(made);
+        return Ok(Vec::new());
     }
+    let (mut accounts, mut made) = (Vec::new(), Vec::new());
     for (id, name, display_name, scopes) in PEOPLE {
         let password = fresh();
         let hash = passwords.hash(&password).await?;
-        let new = NewAccount { id, name, display_name, password: hash.as_str(), scopes, balance: BALANCE };
-        // Where another node was quicker, its password is the one.
-        if database.create_account(&new).await? {
-            made.push(NewPassword { name: name.to_owned(), password });
-        }
+        accounts.push(NewAccount { id, name, display_name, password: hash, scopes, balance: BALANCE });
+        made.push(NewPassword { name: name.to_owned(), password });
     }
-    Ok(made)
+    // All at once: a start that was ended in between would leave accounts whose passwords nobody was told. Where another
+    // node was quicker, its passwords are the ones.
+    let are_ours = database.create_accounts(&accounts).await?;
+    Ok(if are_ours { made } else { Vec::new() })
 }
 
 fn fresh() -> SecretString {
@@ -80,7 +80,7 @@ pub(crate) struct Credentials {
     #[schema(min_length = 1, max_length = 64, example = "alice")]
     pub(crate) username: String,
     /// Its password.
-    #[schema(value_type = String, format = Password)]
+    #[schema(value_type = String, format = Password, min_length = 1, max_length = 1024)]
     pub(crate) password: SecretString,
 }
 
@@ -139,4 +139,24 @@ impl AccountOf for Principal {
 
 fn number(subject: &str) -> Result<i64, Problem> {
     subject.parse().map_err(|_| Problem::forbidden("Whoever asks has no account here."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bartizan_core::policy::CredentialKind;
+
+    #[test]
+    fn an_account_is_its_number_as_we_have_said_it_ourselves() {
+        for (subject, issuer, account) in [
+            ("1", None, Some(1)),
+            ("1", Some("https://login.example.com"), None),
+            ("alice", None, None),
+            ("", None, None),
+        ] {
+            let (subject, issuer) = (subject.into(), issuer.map(Into::into));
+            let principal = Principal { subject, issuer, kind: CredentialKind::Jwt, scopes: Vec::new() };
+            assert_eq!(principal.account().ok(), account, "{principal:?}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The instance: opened once, and served.
 
 use std::{
-    fmt, fs, io,
+    fmt, io,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -28,12 +28,12 @@ use bartizan_sinks::password::Passwords;
 use bartizan_store::StoreError;
 use secrecy::SecretString;
 use thiserror::Error;
-use tokio::{net::TcpListener, runtime::Handle};
+use tokio::{net::TcpListener, runtime::Handle, sync::Semaphore};
 
 use crate::{
     accounts::{self, NewPassword, SeedError},
     database::{Database, DatabaseError},
-    files::Files,
+    files::{self, Files},
     master_key::{self, MasterKeyError},
     openapi,
     policy::{PolicyFault, PolicySource},
@@ -63,6 +63,7 @@ struct Inner {
     openapi: String,
     ping: PathBuf,
     ping_timeout: Duration,
+    pings: Semaphore,
     request_timeout: Duration,
     _refreshing: Refreshing,
     _pruning: Pruning,
@@ -169,6 +170,7 @@ impl ReferenceApi {
             openapi,
             ping: settings.ping.clone(),
             ping_timeout: settings.ping_timeout,
+            pings: Semaphore::new(routes::ping::AT_ONCE),
             request_timeout: settings.request_timeout,
             _refreshing: refreshing,
             _pruning: Pruning::of(Arc::clone(&store)),
@@ -297,6 +299,11 @@ impl ReferenceApi {
         self.0.ping_timeout
     }
 
+    /// Whose turn it is to run `ping`.
+    pub(crate) fn pings(&self) -> &Semaphore {
+        &self.0.pings
+    }
+
     /// How long a request may take in all.
     pub(crate) fn request_timeout(&self) -> Duration {
         self.0.request_timeout
@@ -317,11 +324,7 @@ impl fmt::Debug for ReferenceApi {
 /// The folder, absolute, for its owner alone where it has to be made.
 fn make_folder(path: &Path) -> Result<PathBuf, OpenError> {
     let failed = |error| OpenError::Folder { path: path.to_owned(), error };
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(failed)?;
+    files::make(path).map_err(failed)?;
     path.canonicalize().map_err(failed)
 }
 

@@ -3,14 +3,14 @@
 use axum::{
     RequestPartsExt as _,
     body::Body,
-    extract::{FromRequest, FromRequestParts, Path, Request},
+    extract::{FromRequest, FromRequestParts, RawPathParams, Request},
 };
 use http::{StatusCode, header, request::Parts};
 use http_body_util::BodyExt as _;
 
 use crate::{
     fields::{Fields, FromFields},
-    problem::{FieldError, Problem},
+    problem::Problem,
 };
 
 /// A body: a JSON object, or a form. None at all has no fields.
@@ -28,7 +28,7 @@ impl<S: Sync, T: FromFields> FromRequest<S> for Input<T> {
             collected.map_err(|_| Problem::malformed("The body could not be read to its end."))?.to_bytes();
         let fields = match kind {
             _ if bytes.is_empty() => Fields::default(),
-            Some(Kind::Json) => Fields::of_json(json(&bytes)?)?,
+            Some(Kind::Json) => Fields::of_json(&bytes)?,
             Some(Kind::Form) => Fields::of_form(&bytes),
             None => return Err(unsupported()),
         };
@@ -65,13 +65,6 @@ fn unsupported() -> Problem {
     )
 }
 
-fn json(bytes: &[u8]) -> Result<serde_json::Value, Problem> {
-    serde_json::from_slice(bytes).map_err(|error| {
-        // Where, and not what: the text may be a password.
-        Problem::malformed(format!("The body is no JSON: line {}, column {}.", error.line(), error.column()))
-    })
-}
-
 /// The query.
 pub(crate) struct Query<T>(pub(crate) T);
 
@@ -90,8 +83,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let path = parts.extract::<Path<String>>().await;
-        path.map(|Path(segment)| Self(segment)).map_err(|_| Problem::malformed("The path cannot be read."))
+        segment(parts).await.map(|(_, text)| Self(text))
     }
 }
 
@@ -101,16 +93,21 @@ pub(crate) struct Id(pub(crate) i64);
 impl<S: Send + Sync> FromRequestParts<S> for Id {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Segment(text) = Segment::from_request_parts(parts, state).await?;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let (name, text) = segment(parts).await?;
         // Not `parse` alone, which takes `+1`.
         let is_plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty();
         match text.parse() {
             Ok(id) if is_plain => Ok(Self(id)),
-            _ => Err(Problem::fields(vec![FieldError {
-                field: "id".into(),
-                message: "has to be a whole number".into(),
-            }])),
+            _ => Err(Problem::field(name, "has to be a whole number")),
         }
     }
+}
+
+/// What the segment is called in the route, and what stands there.
+async fn segment(parts: &mut Parts) -> Result<(String, String), Problem> {
+    let unreadable = || Problem::malformed("The path cannot be read.");
+    let segments = parts.extract::<RawPathParams>().await.map_err(|_| unreadable())?;
+    let only = segments.iter().next().ok_or_else(unreadable)?;
+    Ok((only.0.to_owned(), only.1.to_owned()))
 }

@@ -3,9 +3,13 @@
 //! A deserialiser stops at the first mistake, and takes what nobody asked for. This reads what is named, says of each
 //! field what it has to be, and refuses the rest: what a client believes that it has set is set, or the request fails.
 
-use std::{borrow::Cow, collections::BTreeMap, ops::RangeInclusive};
+use std::{borrow::Cow, collections::BTreeMap, fmt, ops::RangeInclusive};
 
 use secrecy::SecretString;
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
 use serde_json::Value;
 
 use crate::problem::{FieldError, Problem};
@@ -38,20 +42,41 @@ pub(crate) enum Text {
 
 impl Fields {
     /// Of a JSON object. Anything else has no fields.
-    pub(crate) fn of_json(value: Value) -> Result<Self, Problem> {
-        match value {
-            Value::Object(object) => Ok(Self { values: object.into_iter().collect(), ..Self::default() }),
-            _ => Err(Problem::malformed("The body has to be a JSON object.")),
-        }
+    pub(crate) fn of_json(text: &[u8]) -> Result<Self, Problem> {
+        let Members(members) = serde_json::from_slice(text).map_err(|error| {
+            if error.is_data() {
+                return Problem::malformed("The body has to be a JSON object.");
+            }
+            // Where, and not what: the text may be a password.
+            Problem::malformed(format!(
+                "The body is no JSON: line {}, column {}.",
+                error.line(),
+                error.column()
+            ))
+        })?;
+        Ok(Self::of(members, false))
     }
 
     /// Of a form or a query, which are written the same way (WHATWG URL §5.1).
     pub(crate) fn of_form(text: &[u8]) -> Self {
-        let mut fields = Self { is_text: true, ..Self::default() };
-        for (name, value) in form_urlencoded::parse(text) {
-            if fields.values.insert(name.clone().into_owned(), value.into_owned().into()).is_some() {
+        let pairs = form_urlencoded::parse(text).into_owned();
+        let mut fields = Self::of(pairs.map(|(name, value)| (name, value.into())), true);
+        // What is no UTF-8 is read as this character, and would be kept as something that nobody has sent.
+        let is_replaced = |value: &Value| value.as_str().is_some_and(|text| text.contains('\u{fffd}'));
+        let replaced =
+            fields.values.iter().find(|(_, value)| is_replaced(value)).map(|(name, _)| name.clone());
+        if let Some(name) = replaced {
+            fields.wrong(name, "has to be UTF-8");
+        }
+        fields
+    }
+
+    fn of(pairs: impl IntoIterator<Item = (String, Value)>, is_text: bool) -> Self {
+        let mut fields = Self { is_text, ..Self::default() };
+        for (name, value) in pairs {
+            if fields.values.insert(name.clone(), value).is_some() {
                 // Of two readers one takes the first, the other the last.
-                fields.wrong(name.into_owned(), "stands there more than once");
+                fields.wrong(name, "stands there more than once");
             }
         }
         fields
@@ -262,6 +287,33 @@ impl Fields {
     }
 }
 
+/// The members of a JSON object, those of one name too, of which a [`Value`] has the last alone (RFC 8259 §4).
+struct Members(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OfObject;
+
+        impl<'de> Visitor<'de> for OfObject {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(OfObject)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -306,7 +358,8 @@ mod tests {
 
     #[test]
     fn json_and_forms_are_read_alike() {
-        let json = |value| Fields::of_json(value).unwrap().into::<Order>().unwrap();
+        let json =
+            |value: Value| Fields::of_json(value.to_string().as_bytes()).unwrap().into::<Order>().unwrap();
         let form = |text: &str| Fields::of_form(text.as_bytes()).into::<Order>().unwrap();
         assert_eq!(json(json!({ "name": "tea", "count": 3, "gift": true })), order('s'));
         assert_eq!(
@@ -325,7 +378,7 @@ mod tests {
 
     #[tokio::test]
     async fn all_that_is_wrong_is_told_at_once() {
-        let json = |value| Fields::of_json(value).unwrap();
+        let json = |value: Value| Fields::of_json(value.to_string().as_bytes()).unwrap();
         for (fields, expected) in [
             (json(json!({})), &[("name", "is missing"), ("count", "is missing"), ("gift", "is missing")][..]),
             (
@@ -353,12 +406,27 @@ mod tests {
                 Fields::of_form(b"name=tea&count=11&gift=1&count=3"),
                 &[("count", "stands there more than once"), ("gift", "has to be true or false")],
             ),
+            (
+                Fields::of_json(br#"{ "name": "tea", "count": 1, "gift": true, "count": 10 }"#).unwrap(),
+                &[("count", "stands there more than once")],
+            ),
+            (Fields::of_form(b"name=t%ff&count=3&gift=true"), &[("name", "has to be UTF-8")]),
         ] {
             let told = errors(fields.into::<Order>().unwrap_err()).await;
             let told: Vec<(&str, &str)> =
                 told.iter().map(|(field, message)| (&**field, &**message)).collect();
             assert_eq!(told, expected);
         }
-        assert!(Fields::of_json(json!(["name"])).is_err());
+        for (text, title) in [
+            (r#"["name"]"#, "The body has to be a JSON object."),
+            ("1", "The body has to be a JSON object."),
+            (r#"{ "name": }"#, "The body is no JSON: line 1, column 11."),
+            (r#"{ "name": "tea" } {}"#, "The body is no JSON: line 1, column 19."),
+        ] {
+            let problem = Fields::of_json(text.as_bytes()).unwrap_err();
+            let body = problem.into_response().into_body().collect().await.unwrap().to_bytes();
+            let document: Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(document["title"], title, "{text}");
+        }
     }
 }

@@ -8,8 +8,8 @@ use http::{HeaderValue, header};
 use utoipa::{
     OpenApi,
     openapi::{
-        ContentBuilder, HttpMethod, ObjectBuilder, OpenApi as Document, PathItem, RefOr, ResponseBuilder,
-        ServerBuilder,
+        ContentBuilder, HttpMethod, ObjectBuilder, OpenApi as Document, PathItem, Ref, RefOr, Required,
+        ResponseBuilder, ServerBuilder,
         path::{Operation, OperationBuilder},
         schema::Type,
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
@@ -67,6 +67,9 @@ use crate::{
 )]
 struct Rows;
 
+/// Where all fields may be left out, and so the body.
+const BODY_MAY_BE_MISSING: [&str; 3] = ["/api-keys/rotate", "/prefs/{user_id}", "/token"];
+
 /// The document.
 pub(crate) fn document(origin: &str) -> Document {
     let mut document = Rows::openapi();
@@ -86,6 +89,11 @@ pub(crate) fn document(origin: &str) -> Document {
     ] {
         document.paths.paths.insert(path.to_owned(), engines(tag, summary, field));
     }
+    let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    let any = ResponseBuilder::new()
+        .description("Any other refusal, of the policy or of the API.")
+        .content("application/problem+json", problem)
+        .build();
     for (path, item) in &mut document.paths.paths {
         let operations = [
             ("get", &mut item.get),
@@ -97,6 +105,12 @@ pub(crate) fn document(origin: &str) -> Document {
             let Some(operation) = operation else { continue };
             operation.operation_id = Some(name(method, path));
             tell_problems(operation);
+            operation.responses.responses.insert("default".to_owned(), any.clone().into());
+            if let Some(RefOr::T(body)) = &mut operation.request_body
+                && BODY_MAY_BE_MISSING.contains(&path.as_str())
+            {
+                body.required = Some(Required::False);
+            }
         }
     }
     document

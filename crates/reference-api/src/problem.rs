@@ -51,7 +51,7 @@ impl Problem {
     }
 
     /// 422 for one field.
-    pub(crate) fn field(field: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn field(field: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
         Self::fields(vec![FieldError { field: field.into(), message: message.into() }])
     }
 
@@ -86,7 +86,8 @@ impl Problem {
     }
 }
 
-/// What was wrong (RFC 9457), as `application/problem+json`.
+/// What was wrong (RFC 9457), as `application/problem+json`. Where the policy refuses there is `request_id` too, by which
+/// the log knows the request.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub(crate) struct Document {

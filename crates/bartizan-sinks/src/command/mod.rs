@@ -20,7 +20,8 @@
 //! ```
 //!
 //! What it does not do: a program that is started has the rights of the process that starts it, and no limit of memory
-//! or of processors but the system's own. Open files stay behind, save for those that this process has inherited itself. Run the service in a container or a unit that has such limits.
+//! or of processors but the system's own: run the service in a container or a unit that has such limits. No file that
+//! this process has opened is open in the program; those that this process was itself started with are.
 
 mod error;
 mod operand;

@@ -158,8 +158,24 @@ impl Resolve for SystemResolver {
     async fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>> {
         let found = tokio::time::timeout(self.within, tokio::net::lookup_host((name, 0))).await;
         let found = found.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?;
-        Ok(found?.map(|address| address.ip()).collect())
+        Ok(found.map_err(told_apart)?.map(|address| address.ip()).collect())
     }
+}
+
+/// That there is no such host, as an error of its own kind. `getaddrinfo` has a number for it, of which the standard
+/// library keeps the words alone.
+fn told_apart(error: io::Error) -> io::Error {
+    /// `EAI_NONAME` and `EAI_NODATA` of glibc, of musl, and of the BSDs and macOS.
+    const UNKNOWN: [&str; 5] = [
+        "Name or service not known",
+        "No address associated with hostname",
+        "Name does not resolve",
+        "Name has no usable address",
+        "servname provided, or not known",
+    ];
+    let words = error.to_string();
+    let is_unknown = UNKNOWN.iter().any(|unknown| words.contains(unknown));
+    if is_unknown { io::Error::new(io::ErrorKind::NotFound, error) } else { error }
 }
 
 impl Pinned {
@@ -262,6 +278,26 @@ mod tests {
             let expected = expected.map(|all| all.iter().map(|&one| one.to_owned()).collect::<Vec<_>>());
             let found = resolve(host, answer, private).await;
             assert_eq!(found, expected.map_err(str::to_owned), "{host} {answer:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_host_that_there_is_not_is_told_from_a_resolver_that_fails() {
+        let host = Hostname::parse("a.example").unwrap();
+        for (words, is_unknown) in [
+            ("Name or service not known", true),
+            ("No address associated with hostname", true),
+            ("Name does not resolve", true),
+            ("nodename nor servname provided, or not known", true),
+            ("Temporary failure in name resolution", false),
+            ("System error", false),
+        ] {
+            // As the standard library words it.
+            let said = format!("failed to lookup address information: {words}");
+            let resolver = move |_: &str| Err(told_apart(io::Error::other(said.clone())));
+            let refused = host.resolve(&resolver, &PrivateAddresses::refuse()).await.unwrap_err();
+            assert_eq!(matches!(refused, ResolveError::Unknown { .. }), is_unknown, "{words}: {refused}");
+            assert_eq!(matches!(refused, ResolveError::Failed { .. }), !is_unknown, "{words}: {refused}");
         }
     }
 

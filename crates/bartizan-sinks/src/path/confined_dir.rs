@@ -3,9 +3,11 @@
 use super::{FileName, NewFile, PathError, new_file};
 use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt as _, OpenOptionsSyncExt as _};
 use cap_std::fs::{Dir, OpenOptions};
+use rustix::fs::OFlags;
 use std::{
     fs::File,
     io::{self, Read as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::Path,
     sync::Arc,
     time::SystemTime,
@@ -102,10 +104,9 @@ impl ConfinedDir {
     /// assert!(matches!(ConfinedDir::open("/no/such/folder"), Err(PathError::Io(_))));
     /// ```
     pub fn open(path: impl AsRef<Path>) -> Result<Self, PathError> {
-        let flush = File::open(path)?;
-        if !flush.metadata()?.is_dir() {
-            return Err(PathError::Io(io::ErrorKind::NotADirectory.into()));
-        }
+        // A pipe in its place would be opened only when somebody writes to it.
+        let flush =
+            File::options().read(true).custom_flags(OFlags::DIRECTORY.bits().cast_signed()).open(path)?;
         let dir = Dir::from_std_file(flush.try_clone()?);
         let folder = Self(Arc::new(Handles { dir, flush }));
         new_file::remove_leftovers(&folder.0)?;
@@ -125,11 +126,8 @@ impl ConfinedDir {
     /// # }
     /// ```
     pub fn open_file(&self, name: &FileName) -> Result<File, PathError> {
-        let mut options = OpenOptions::new();
-        // Without `nonblock`, opening a pipe would wait for whoever writes to it.
-        options.read(true).follow(FollowSymlinks::No).nonblock(true);
         let file =
-            self.0.dir.open_with(name.as_str(), &options).map_err(|error| PathError::of(name, error))?;
+            self.0.dir.open_with(name.as_str(), &reading()).map_err(|error| PathError::of(name, error))?;
         let file = file.into_std();
         // Asked of the open file, not of its name: the name may be another file by now.
         if file.metadata()?.is_file() { Ok(file) } else { Err(PathError::NotAFile { name: name.clone() }) }
@@ -181,7 +179,8 @@ impl ConfinedDir {
     }
 
     /// Writes a whole file, in place of the one that was there. Once this has returned, it survives a crash; until
-    /// then, and after an error, the old one is there unchanged.
+    /// then, and after an error, the old one or the new one is there, whole: the old one, unless all that failed was to
+    /// flush the folder.
     ///
     /// ```
     /// # use bartizan_sinks::path::{ConfinedDir, FileName};
@@ -258,4 +257,12 @@ impl ConfinedDir {
         self.0.flush.sync_all()?;
         Ok(())
     }
+}
+
+/// How what is there is opened, whatever it turns out to be.
+pub(super) fn reading() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    // Without `nonblock`, opening a pipe would wait for whoever writes to it.
+    options.read(true).follow(FollowSymlinks::No).nonblock(true);
+    options
 }

@@ -4,7 +4,10 @@
 //! disk. The temporary name is one that no [`FileName`] can be. Its writer holds a lock on it for as long as it lives,
 //! so that whoever opens the folder later can tell what a crash left behind from what is being written.
 
-use super::{FileName, PathError, confined_dir::Handles};
+use super::{
+    FileName, PathError,
+    confined_dir::{Handles, reading},
+};
 use cap_std::fs::OpenOptions;
 use std::{
     fs::{File, TryLockError},
@@ -171,7 +174,7 @@ pub(super) fn remove_leftovers(folder: &Handles) -> Result<(), PathError> {
         let is_temporary = entry.file_name().to_str().is_some_and(|name| name.starts_with(TEMPORARY));
         if is_temporary && entry.file_type()?.is_file() {
             // Another process may have removed it already, or just renamed it.
-            let Ok(file) = entry.open() else { continue };
+            let Ok(file) = folder.dir.open_with(entry.file_name(), &reading()) else { continue };
             if lock(&file.into_std())? {
                 let _ = entry.remove_file();
             }

@@ -1,9 +1,10 @@
 //! The statements about accounts.
 
+use bartizan_sinks::password::PasswordHash;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Database, DatabaseError, on};
+use super::{Database, DatabaseError, in_transaction, on};
 
 /// An account, as it signs in.
 #[derive(Clone)]
@@ -30,12 +31,12 @@ pub(crate) struct Profile {
 }
 
 /// An account that is to be made.
-pub(crate) struct NewAccount<'a> {
+pub(crate) struct NewAccount {
     pub(crate) id: i64,
-    pub(crate) name: &'a str,
-    pub(crate) display_name: &'a str,
-    pub(crate) password: &'a str,
-    pub(crate) scopes: &'a str,
+    pub(crate) name: &'static str,
+    pub(crate) display_name: &'static str,
+    pub(crate) password: PasswordHash,
+    pub(crate) scopes: &'static str,
     pub(crate) balance: i64,
 }
 
@@ -53,21 +54,25 @@ impl Database {
         }))
     }
 
-    /// Makes an account. `false` where its number or name is taken.
-    pub(crate) async fn create_account(&self, new: &NewAccount<'_>) -> Result<bool, DatabaseError> {
+    /// Makes accounts: all of them, or none where a number or a name is taken, which is `false`.
+    pub(crate) async fn create_accounts(&self, new: &[NewAccount]) -> Result<bool, DatabaseError> {
         const CREATE: &str = "INSERT INTO account (id, name, display_name, password, scopes, balance) \
                               VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
-        let made = on!(self, pool => sqlx::query(CREATE)
-            .bind(new.id)
-            .bind(new.name.to_owned())
-            .bind(new.display_name.to_owned())
-            .bind(new.password.to_owned())
-            .bind(new.scopes.to_owned())
-            .bind(new.balance)
-            .execute(pool)
-            .await?
-            .rows_affected());
-        Ok(made == 1)
+        in_transaction!(self, connection => {
+            for account in new {
+                let query = sqlx::query(CREATE)
+                    .bind(account.id)
+                    .bind(account.name)
+                    .bind(account.display_name)
+                    .bind(account.password.as_str().to_owned())
+                    .bind(account.scopes)
+                    .bind(account.balance);
+                if query.execute(&mut **connection).await?.rows_affected() != 1 {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })
     }
 
     /// Puts another hash of the same password in the place of `old`; unless the password was changed meanwhile.

@@ -37,7 +37,9 @@ fn options(url: &SecretString) -> Result<PgConnectOptions, DatabaseError> {
     let url = url.expose_secret();
     // Not the driver's words: they may quote the password.
     let mut options = PgConnectOptions::from_str(url).map_err(|_| DatabaseError::Url)?;
-    if !url.contains("sslmode=") && !is_local(options.get_host()) {
+    // In the query alone: a password may have the same letters.
+    let says = url.split_once('?').is_some_and(|(_, query)| query.contains("sslmode="));
+    if !says && !is_local(options.get_host()) {
         options = options.ssl_mode(PgSslMode::VerifyFull);
     }
     Ok(options.application_name("reference-api").disable_statement_logging())
@@ -57,6 +59,7 @@ mod tests {
             ("postgres://app:pw@127.0.0.1:5432/app", false),
             ("postgres://app:pw@localhost/app", false),
             ("postgres://app:pw@db.internal/app", true),
+            ("postgres://app:sslmode=@db.internal/app", true),
             ("postgres://app:pw@db.internal/app?sslmode=require", false),
         ] {
             let mode = options(&url.into()).unwrap().get_ssl_mode();

@@ -23,7 +23,7 @@ pub(crate) struct PreferencesChange {
     /// How pages look.
     pub(crate) theme: Option<Theme>,
     /// The language, as a tag such as `en` or `pt-BR`.
-    #[schema(example = "en")]
+    #[schema(min_length = 2, max_length = 35, example = "en")]
     pub(crate) language: Option<String>,
     /// Whether news are wanted.
     pub(crate) newsletter: Option<bool>,

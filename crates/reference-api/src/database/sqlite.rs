@@ -3,7 +3,7 @@
 use std::{fs::File, path::Path, time::Duration};
 
 use sqlx::{
-    ConnectOptions as _, Executor as _, SqlitePool,
+    ConnectOptions as _, Connection as _, Executor as _, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -36,6 +36,9 @@ pub(super) async fn open(path: &Path) -> Result<SqlitePool, DatabaseError> {
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)
+        // Where SQLite has undone a transaction itself, as on a full disk, the driver cannot, and would take the connection
+        // for one in a transaction for ever.
+        .before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
         .connect_with(options)
         .await?;
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
@@ -70,5 +73,16 @@ mod tests {
         assert!(orphan.execute(&pool).await.is_err());
         // A second opening finds the tables.
         open(&folder.path().join("app.db")).await.unwrap();
+    }
+    #[tokio::test]
+    async fn a_connection_whose_transaction_sqlite_has_undone_is_used_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let pool = open(&folder.path().join("app.db")).await.unwrap();
+        // More often than there are connections.
+        for _ in 0..=2 * CONNECTIONS {
+            let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
+            // Behind the driver's back, as SQLite does it.
+            transaction.execute("ROLLBACK").await.unwrap();
+        }
     }
 }

@@ -58,12 +58,13 @@ impl FromFields for Wanted {
 #[schema(as = ApiKeyRotation)]
 pub(crate) struct WantedRotation {
     /// Which; left out where exactly one is active.
+    #[schema(min_length = 1, max_length = 64)]
     id: Option<String>,
     /// What may be done with the new one; all that the old one may where nothing is said.
     #[schema(value_type = Option<Vec<String>>)]
     scopes: Option<Vec<Box<str>>>,
     /// How long the old one is good, at most the policy's `api_keys.grace` and what it had.
-    #[schema(rename = "grace_seconds", minimum = 0)]
+    #[schema(rename = "grace_seconds", minimum = 0, maximum = 31_536_000)]
     grace: Option<i64>,
 }
 
@@ -87,15 +88,19 @@ pub(crate) struct KeyEntry {
     /// What may be done with it.
     #[schema(value_type = Vec<String>)]
     scopes: Vec<Box<str>>,
-    /// `active`, `replaced`, `revoked` or `expired`.
+    /// Whether it opens anything, and why not. One that was replaced does for a while.
+    #[schema(pattern = "^(active|replaced|revoked|expired)$")]
     state: &'static str,
     /// When it was made; times are in milliseconds since 1970.
     created: u64,
     /// When it ends, if ever.
+    #[schema(required = true)]
     expires: Option<u64>,
     /// When it was last used, to the hour.
+    #[schema(required = true)]
     last_used: Option<u64>,
     /// The key that has taken its place.
+    #[schema(required = true)]
     replaced_by: Option<String>,
 }
 
@@ -163,11 +168,7 @@ pub(crate) async fn create(
     Input(wanted): Input<Wanted>,
 ) -> Result<(StatusCode, Json<Made>), Problem> {
     let now = clock::now();
-    let alive = of(&api, session.subject()).await?.into_iter().filter(|record| record.check(now).is_ok());
-    if alive.count() >= MOST {
-        let title = "There are as many keys as one may have; revoke one.";
-        return Err(Problem::new(StatusCode::CONFLICT, "api-key.too-many", title));
-    }
+    has_room(&of(&api, session.subject()).await?, MOST, now)?;
     let scopes: Vec<Box<str>> = session.scopes().map(Into::into).collect();
     let new = NewKey {
         owner: session.subject().into(),
@@ -215,7 +216,7 @@ pub(crate) async fn list(
         (status = 201, description = "The new key, which is shown this once.", body = Rotated),
         (status = 401, description = "Nobody has signed in.", body = Document),
         (status = 404, description = "There is no such key.", body = Document),
-        (status = 409, description = "It is not clear which is meant, or it is over.", body = Document),
+        (status = 409, description = "It is not clear which is meant, it is over, or there are as many as one may have.", body = Document),
         (status = 422, description = "A field is not what it has to be.", body = Document),
     )
 )]
@@ -225,9 +226,12 @@ pub(crate) async fn rotate(
     Input(wanted): Input<WantedRotation>,
 ) -> Result<(StatusCode, Json<Rotated>), Problem> {
     let now = clock::now();
+    let records = of(&api, session.subject()).await?;
+    // Each may be replaced while all that one may have are there; and no more, though the grace of those before lasts.
+    has_room(&records, 2 * MOST, now)?;
     let old = match wanted.id {
-        Some(id) => own(&api, session.subject(), &id).await?,
-        None => sole_active(of(&api, session.subject()).await?, now).map_err(|error| not_one(&error))?,
+        Some(id) => named(records, &id)?,
+        None => sole_active(records, now).map_err(|error| not_one(&error))?,
     };
     let scopes: Vec<Box<str>> = session.scopes().map(Into::into).collect();
     let by = Grantor::Subject { subject: session.subject(), scopes: &scopes };
@@ -270,7 +274,7 @@ pub(crate) async fn revoke(
     session: Session,
     Segment(id): Segment,
 ) -> Result<StatusCode, Problem> {
-    let record = own(&api, session.subject(), &id).await?;
+    let record = named(of(&api, session.subject()).await?, &id)?;
     if api.store().revoke_api_key(record.id, clock::now()).await.map_err(away)? {
         return Ok(StatusCode::NO_CONTENT);
     }
@@ -290,11 +294,19 @@ async fn of(api: &ReferenceApi, owner: &str) -> Result<Vec<ApiKeyRecord>, Proble
     }
 }
 
-/// A key by its id, if it is the caller's: nobody learns of others.
-async fn own(api: &ReferenceApi, owner: &str, id: &str) -> Result<ApiKeyRecord, Problem> {
+/// A key of the caller's own by its id: nobody learns of others.
+fn named(records: Vec<ApiKeyRecord>, id: &str) -> Result<ApiKeyRecord, Problem> {
     let id: KeyId = id.parse().map_err(|_| no_such_key())?;
-    let records = of(api, owner).await?;
     records.into_iter().find(|record| record.id == id).ok_or_else(no_such_key)
+}
+
+/// Refuses one more where there are `most` that have not ended.
+fn has_room(records: &[ApiKeyRecord], most: usize, now: Timestamp) -> Result<(), Problem> {
+    if records.iter().filter(|record| record.check(now).is_ok()).count() < most {
+        return Ok(());
+    }
+    let title = "There are as many keys as one may have; revoke one.";
+    Err(Problem::new(StatusCode::CONFLICT, "api-key.too-many", title))
 }
 
 fn maker(api: &ReferenceApi) -> Result<&ApiKeys, Problem> {

@@ -139,8 +139,8 @@ pub(crate) async fn write(
     tag = "comments",
     params(
         ("html" = Option<Shown>, Query, description = "What is shown of each: its text alone, or simple markup too."),
-        ("before" = Option<i64>, Query, description = "Only those before the one with this number."),
-        ("limit" = Option<i64>, Query, description = "How many, at most 200."),
+        ("before" = Option<i64>, Query, minimum = 1, description = "Only those before the one with this number."),
+        ("limit" = Option<i64>, Query, minimum = 1, maximum = 200, description = "How many; 50 where nothing is said."),
     ),
     responses(
         (status = 200, description = "The latest first.", body = Vec<Rendered>),
@@ -176,8 +176,8 @@ struct OnPage {
     tag = "comments",
     params(
         ("html" = Option<Shown>, Query, description = "What is shown of each: its text alone, or simple markup too."),
-        ("before" = Option<i64>, Query, description = "Only those before the one with this number."),
-        ("limit" = Option<i64>, Query, description = "How many, at most 200."),
+        ("before" = Option<i64>, Query, minimum = 1, description = "Only those before the one with this number."),
+        ("limit" = Option<i64>, Query, minimum = 1, maximum = 200, description = "How many; 50 where nothing is said."),
     ),
     responses(
         (status = 200, description = "A page that shows them.", body = String, content_type = "text/html"),

@@ -10,7 +10,6 @@ use axum::{
 use bartizan::Authenticated;
 use bartizan_sinks::path::{FileName, ServedAs};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use http_body_util::BodyExt as _;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -19,7 +18,7 @@ use crate::{
     accounts::AccountOf as _,
     body::{Query, Segment},
     fields::{Fields, FromFields, Text},
-    files::{self, LONGEST},
+    files,
     problem::{Document, Problem},
 };
 
@@ -78,8 +77,11 @@ pub(crate) async fn list(
         (
             status = 200,
             description = "The file. What a browser could run is an attachment.",
-            body = Vec<u8>,
-            content_type = "application/octet-stream"
+            content(
+                (Vec<u8> = "application/octet-stream"),
+                (Vec<u8> = "application/pdf"),
+                (Vec<u8> = "image/*"),
+            )
         ),
         (status = 400, description = "No file has such a name.", body = Document),
         (status = 401, description = "No credential.", body = Document),
@@ -103,9 +105,15 @@ pub(crate) async fn read(
             "A file of somebody's is not given out as that.",
         )
     })?;
-    let contents = api.files().with(caller.account()?, move |folder| folder.read(&name, LONGEST)).await?;
-    let mut response = contents.into_response();
+    let opened = api.files().with(caller.account()?, move |folder| {
+        let file = folder.open_file(&name)?;
+        let length = file.metadata()?.len();
+        Ok((file, length))
+    });
+    let (file, length) = opened.await?;
+    let mut response = files::body(file).into_response();
     let headers = response.headers_mut();
+    headers.insert(header::CONTENT_LENGTH, length.into());
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(served.content_type()));
     let disposition = HeaderValue::try_from(served.content_disposition());
     headers.insert(header::CONTENT_DISPOSITION, disposition.map_err(|error| Problem::internal(&error))?);
@@ -124,6 +132,7 @@ pub(crate) async fn read(
     params(("name" = String, Path, description = "The name of a file.")),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses(
+        (status = 200, description = "It is kept in the place of the one before.", body = FileEntry),
         (status = 201, description = "It is kept, and survives a crash.", body = FileEntry),
         (status = 400, description = "No file has such a name.", body = Document),
         (status = 401, description = "No credential.", body = Document),
@@ -135,9 +144,10 @@ pub(crate) async fn put(
     State(api): State<ReferenceApi>,
     Authenticated(caller): Authenticated,
     Segment(name): Segment,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<FileEntry>), Problem> {
-    keep(&api, caller.account()?, files::name(&name)?, body).await
+    keep(&api, caller.account()?, files::name(&name)?, &headers, body).await
 }
 
 /// The name of an upload.
@@ -160,6 +170,7 @@ impl FromFields for Named {
     params(("name" = String, Query, description = "The name of the file.")),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses(
+        (status = 200, description = "It is kept in the place of the one before.", body = FileEntry),
         (status = 201, description = "It is kept, and survives a crash.", body = FileEntry),
         (status = 400, description = "No file has such a name.", body = Document),
         (status = 401, description = "No credential.", body = Document),
@@ -172,9 +183,10 @@ pub(crate) async fn post(
     State(api): State<ReferenceApi>,
     Authenticated(caller): Authenticated,
     Query(Named { name }): Query<Named>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<FileEntry>), Problem> {
-    keep(&api, caller.account()?, files::name(&name)?, body).await
+    keep(&api, caller.account()?, files::name(&name)?, &headers, body).await
 }
 
 /// Takes one away.
@@ -186,6 +198,7 @@ pub(crate) async fn post(
     params(("name" = String, Path, description = "The name of a file.")),
     responses(
         (status = 204, description = "It is gone."),
+        (status = 400, description = "No file has such a name.", body = Document),
         (status = 401, description = "No credential.", body = Document),
         (status = 404, description = "There is no such file.", body = Document),
     )
@@ -200,18 +213,21 @@ pub(crate) async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Once this has answered, the file survives a crash; until then, and where the disk is full, the one before is there.
+/// Keeps a whole file.
 async fn keep(
     api: &ReferenceApi,
     account: i64,
     name: FileName,
+    headers: &HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<FileEntry>), Problem> {
-    // The layer bounds it by the policy's `max_body`, and answers with 413 whatever is made of the error here.
-    let collected = body.collect().await;
-    let contents = collected.map_err(|_| Problem::malformed("The file did not arrive whole."))?.to_bytes();
-    let size = contents.len() as u64;
+    // A part would be kept as the whole (RFC 9110 §14.5).
+    if headers.contains_key(header::CONTENT_RANGE) {
+        return Err(Problem::malformed("A file is sent whole; leave out Content-Range."));
+    }
     let shown = name.as_str().to_owned();
-    api.files().with(account, move |folder| folder.write(&name, &contents)).await?;
-    Ok((StatusCode::CREATED, Json(FileEntry { name: shown, size })))
+    let kept = api.files().keep(account, name, body).await?;
+    // RFC 9110 §9.3.4.
+    let status = if kept.is_new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(FileEntry { name: shown, size: kept.length })))
 }

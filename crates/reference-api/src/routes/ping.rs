@@ -25,6 +25,10 @@ const LOOKUP: Duration = Duration::from_secs(3);
 /// How much it may write, in bytes.
 const OUTPUT: usize = 4096;
 
+/// How many hosts are asked at once: each takes a process and a thread, and a caller's rate limit is a limit of each of
+/// their API keys.
+pub(crate) const AT_ONCE: usize = 8;
+
 /// The profiles in which this machine itself may be asked for.
 const ON_THIS_MACHINE: [&str; 2] = ["demo", "development"];
 
@@ -58,7 +62,7 @@ pub(crate) struct Pinged {
     path = "/ping",
     tag = "network",
     security(("session" = []), ("token" = []), ("api_key" = [])),
-    params(("host" = String, Query, description = "A name or an address.")),
+    params(("host" = String, Query, max_length = 1_000, description = "A name or an address.")),
     responses(
         (status = 200, description = "Whether it answered.", body = Pinged),
         (status = 400, description = "It is no host, or none that is asked from here.", body = Document),
@@ -66,7 +70,7 @@ pub(crate) struct Pinged {
         (status = 404, description = "There is no such host.", body = Document),
         (status = 422, description = "There is no host.", body = Document),
         (status = 429, description = "Too many.", body = Document),
-        (status = 503, description = "This machine has no `ping`.", body = Document),
+        (status = 503, description = "This machine has no `ping`, or asks as many hosts as it may.", body = Document),
         (status = 504, description = "It took too long.", body = Document),
     )
 )]
@@ -77,6 +81,13 @@ pub(crate) async fn ping(
 ) -> Result<Json<Pinged>, Problem> {
     let hostname = Hostname::parse(&host).map_err(|error| {
         Problem::new(StatusCode::BAD_REQUEST, "ping.host", format!("This is no host: {error}."))
+    })?;
+    let _turn = api.pings().try_acquire().map_err(|_| {
+        Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "ping.busy",
+            "Too many hosts are being asked now; try again in a second.",
+        )
     })?;
     let resolver = SystemResolver::new().within(LOOKUP);
     let pinned = hostname.resolve(&resolver, &allowed(api.profile())).await.map_err(not_resolved)?;

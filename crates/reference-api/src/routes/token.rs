@@ -29,15 +29,16 @@ pub(crate) struct Wanted {
     scopes: Option<Vec<Box<str>>>,
 }
 
-/// The same, as it is documented.
+/// What somebody wants a token for.
 #[derive(ToSchema)]
 #[schema(as = TokenRequest)]
 #[expect(dead_code, reason = "for the document alone")]
 pub(crate) struct Documented {
     /// The name of an account; left out where a session asks.
+    #[schema(min_length = 1, max_length = 64)]
     username: Option<String>,
     /// Its password.
-    #[schema(format = Password)]
+    #[schema(format = Password, min_length = 1, max_length = 1024)]
     password: Option<String>,
     /// What the token is for, with spaces between; all that its owner may do where nothing is said.
     #[schema(example = "read")]

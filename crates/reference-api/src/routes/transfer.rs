@@ -62,7 +62,10 @@ pub(crate) struct Transferred {
     path = "/transfer",
     tag = "money",
     security(("session" = [])),
-    params(("x-csrf-token" = String, Header, description = "A token of `GET /csrf-token`, good for one request.")),
+    params((
+        "x-csrf-token" = Option<String>, Header,
+        description = "A token of `GET /csrf-token`, good for one request; a form may have it as its field `csrf_token`.",
+    )),
     request_body(content((Transfer = "application/json"), (Transfer = "application/x-www-form-urlencoded"))),
     responses(
         (status = 200, description = "It was moved.", body = Transferred),

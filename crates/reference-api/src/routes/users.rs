@@ -46,7 +46,7 @@ pub(crate) async fn user(State(api): State<ReferenceApi>, Id(id): Id) -> Result<
     path = "/users",
     tag = "people",
     security(("session" = []), ("token" = ["read"]), ("api_key" = ["read"])),
-    params(("name" = String, Query, description = "The whole name of an account.")),
+    params(("name" = String, Query, min_length = 1, max_length = 64, description = "The whole name of an account.")),
     responses(
         (status = 200, description = "None or one.", body = Vec<Profile>),
         (status = 401, description = "No credential.", body = Document),

@@ -8,7 +8,8 @@ use crate::{client::Client, place::Place};
 crate::rows![
     a_key_opens_what_it_is_for_until_it_is_revoked,
     a_key_may_do_no_more_than_whoever_makes_it,
-    a_rotation_replaces_one_key_and_prolongs_none
+    a_rotation_replaces_one_key_and_prolongs_none,
+    nobody_has_more_keys_than_one_may
 ];
 
 async fn with_key(client: &Client, key: &str, path: &str) -> (u16, String) {
@@ -133,4 +134,33 @@ async fn a_rotation_replaces_one_key_and_prolongs_none(place: &Place) {
         (several.status, several.json()["title"].clone()),
         (409, json!("2 keys are active; say which by its id."))
     );
+}
+
+async fn nobody_has_more_keys_than_one_may(place: &Place) {
+    let instance = place
+        .with(|settings| {
+            settings.environment.insert("BARTIZAN__RATE_LIMIT__MODE".to_owned(), "off".to_owned());
+        })
+        .await;
+    let alice = instance.signed_in("alice").await;
+    for _ in 0..100 {
+        create(&alice, &json!({ "name": "x" })).await;
+    }
+    let refused = alice.post("/api-keys", &json!({ "name": "x" })).await;
+    assert_eq!((refused.status, refused.denial().as_str()), (409, "api-key.too-many"));
+
+    // Each can be replaced while all are there. The ones before live on for a while: no more can be made that way either.
+    let replace = async || {
+        let keys = alice.get("/api-keys").await.json();
+        let active = keys.as_array().unwrap().iter().find(|key| key["state"] == "active").unwrap().clone();
+        alice.post("/api-keys/rotate", &json!({ "id": active["id"] })).await
+    };
+    for _ in 0..100 {
+        assert_eq!(replace().await.status, 201);
+    }
+    assert_eq!(replace().await.denial(), "api-key.too-many");
+    let keys = alice.get("/api-keys").await.json();
+    assert_eq!(keys.as_array().unwrap().len(), 200);
+    assert_eq!(alice.delete(&format!("/api-keys/{}", keys[0]["id"].as_str().unwrap())).await.status, 204);
+    assert_eq!(replace().await.status, 201);
 }

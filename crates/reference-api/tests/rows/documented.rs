@@ -61,6 +61,118 @@ async fn the_document_has_each_row_and_each_of_its_rows_is_there() {
     refers_to_what_is_there(&document, &document);
 }
 
+/// All members of what comes back are told, with their types, and all are there that are told.
+#[tokio::test]
+async fn what_comes_back_is_what_the_document_says() {
+    let instance = Place::Folder.with(|settings| settings.ping = "/bin/echo".into()).await;
+    let document = instance.client().get("/openapi.json").await.json();
+    let alice = instance.signed_in("alice").await;
+    let credentials = json!({ "username": "alice", "password": instance.password("alice") });
+    let key = alice.post("/api-keys", &json!({ "name": "first", "expires_in_days": 1 })).await.json();
+    let (post, get) = (Method::POST, Method::GET);
+    let mut left: BTreeSet<(String, String)> = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            assert_eq!(
+                operation["responses"]["default"]["content"]["application/problem+json"]["schema"]["$ref"],
+                "#/components/schemas/Problem"
+            );
+            if answer(operation).is_some() {
+                left.insert((method.clone(), path.clone()));
+            }
+        }
+    }
+    for (method, path, target, body) in [
+        (&post, "/login", "/login", credentials),
+        (&get, "/profile", "/profile", Value::Null),
+        (&get, "/prefs/{user_id}", "/prefs/1", Value::Null),
+        (&post, "/prefs/{user_id}", "/prefs/1", Value::Null),
+        (&get, "/users/{id}", "/users/1", Value::Null),
+        (&get, "/users", "/users?name=bob", Value::Null),
+        (&post, "/transfer", "/transfer", json!({ "to": "bob", "amount": 1 })),
+        (&post, "/comments", "/comments", json!({ "text": "hello", "html": "allow-list" })),
+        (&get, "/comments", "/comments?limit=200&before=9", Value::Null),
+        (&Method::PUT, "/files/{name}", "/files/a.txt", Value::Null),
+        (&post, "/files", "/files?name=b.txt", Value::Null),
+        (&get, "/files", "/files", Value::Null),
+        (&get, "/ping", "/ping?host=127.0.0.1", Value::Null),
+        (&post, "/token", "/token", Value::Null),
+        (&post, "/api-keys/rotate", "/api-keys/rotate", json!({ "id": key["id"] })),
+        (&post, "/api-keys", "/api-keys", json!({ "name": "x", "scopes": ["read"] })),
+        (&get, "/api-keys", "/api-keys", Value::Null),
+        (&get, "/info", "/info", Value::Null),
+        (&get, "/csrf-token", "/csrf-token", Value::Null),
+        (&get, "/.well-known/jwks.json", "/.well-known/jwks.json", Value::Null),
+    ] {
+        let mut request = alice.request(method.clone(), target);
+        if path == "/transfer" {
+            request = request.header("x-csrf-token", &crate::money::token(&alice).await);
+        }
+        let request = if body.is_null() { request } else { request.json(&body) };
+        let response = alice.send(request).await;
+        let method = method.as_str().to_lowercase();
+        let (status, schema) = answer(&document["paths"][path][&method]).unwrap();
+        let at = format!("{method} {path}");
+        assert_eq!(response.status.to_string(), status, "{at}: {}", response.text());
+        fits(&document, schema, &response.json(), &at);
+        assert!(left.remove(&(method, path.to_owned())), "{at}");
+    }
+    assert_eq!(left, BTreeSet::new());
+}
+
+/// The status of what an operation answers with JSON where nothing was before, and its schema.
+fn answer(operation: &Value) -> Option<(&str, &Value)> {
+    let mut good = operation["responses"].as_object()?.iter().filter(|(status, _)| status.starts_with('2'));
+    let (status, response) = good.next_back()?;
+    Some((status, response["content"].get("application/json")?.get("schema")?))
+}
+
+fn fits(document: &Value, schema: &Value, value: &Value, at: &str) {
+    let resolved = |schema: &Value| match schema["$ref"].as_str() {
+        Some(reference) => document.pointer(reference.strip_prefix('#').unwrap()).unwrap().clone(),
+        None => schema.clone(),
+    };
+    let schema = resolved(schema);
+    let types = match &schema["type"] {
+        Value::Array(types) => types.clone(),
+        Value::Null => vec![json!("object")],
+        only => vec![only.clone()],
+    };
+    let is = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    assert!(types.contains(&json!(is)), "{at}: {value} is no {types:?}");
+    if let Some(words) = schema["enum"].as_array() {
+        assert!(words.contains(value), "{at}: {value}");
+    }
+    if let Value::Array(list) = value {
+        for item in list {
+            fits(document, &schema["items"], item, &format!("{at}[]"));
+        }
+    }
+    let Value::Object(members) = value else { return };
+    let (mut told, mut parts) = (serde_json::Map::new(), vec![schema]);
+    let mut required = BTreeSet::new();
+    while let Some(part) = parts.pop() {
+        parts.extend(part["allOf"].as_array().into_iter().flatten().map(resolved));
+        told.extend(part["properties"].as_object().cloned().unwrap_or_default());
+        let names = part["required"].as_array().into_iter().flatten();
+        required.extend(names.map(|name| name.as_str().unwrap().to_owned()));
+    }
+    if told.is_empty() {
+        return;
+    }
+    assert_eq!(members.keys().cloned().collect::<BTreeSet<_>>(), required, "{at}");
+    for (name, member) in members {
+        fits(document, &told[name], member, &format!("{at}.{name}"));
+    }
+}
+
 /// Signs in again.
 async fn return_to(instance: &crate::instance::Instance, admin: &crate::client::Client) {
     let body = json!({ "username": "admin", "password": instance.password("admin") });

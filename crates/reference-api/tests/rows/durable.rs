@@ -8,6 +8,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use sqlx::{ConnectOptions as _, sqlite::SqliteConnectOptions};
 
 use crate::{
     client::Client,
@@ -16,17 +17,17 @@ use crate::{
 };
 
 /// The API as a process of its own.
-struct Process {
-    child: Child,
-    origin: String,
+pub(crate) struct Process {
+    pub(crate) child: Child,
+    pub(crate) origin: String,
     /// Those that it made.
-    passwords: BTreeMap<String, String>,
+    pub(crate) passwords: BTreeMap<String, String>,
 }
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_reference-api");
 
 impl Process {
-    fn start(folder: &Path) -> Self {
+    pub(crate) fn start(folder: &Path) -> Self {
         let mut command = Command::new(PROGRAM);
         command.env_clear();
         Self::of(command, folder).unwrap()
@@ -63,7 +64,7 @@ impl Process {
         self.child.wait().unwrap();
     }
 
-    async fn signed_in(&self, name: &str, password: &str) -> Client {
+    pub(crate) async fn signed_in(&self, name: &str, password: &str) -> Client {
         let client = Client::new(&self.origin);
         let response = client.post("/login", &json!({ "username": name, "password": password })).await;
         assert_eq!(response.status, 200, "{}", response.text());
@@ -142,7 +143,8 @@ async fn a_kill_in_the_middle_leaves_the_old_or_the_new_and_all_the_money() {
     let mut total = Vec::new();
     for round in 0..3 {
         let alice = process.signed_in("alice", &passwords["alice"]).await;
-        assert_eq!(upload(&alice, "/files/a.bin", vec![b'o'; 200_000]).await.status, 201);
+        let status = upload(&alice, "/files/a.bin", vec![b'o'; 200_000]).await.status;
+        assert_eq!(status, if round == 0 { 201 } else { 200 });
         let fresh = token(&alice).await;
         let origin = process.origin.clone();
         let session = alice.cookie("__Host-session").unwrap();
@@ -185,6 +187,57 @@ async fn a_kill_in_the_middle_leaves_the_old_or_the_new_and_all_the_money() {
         total.push(balance(&alice).await + balance(&bob).await);
     }
     assert_eq!(total, [2000, 2000, 2000]);
+}
+
+/// How many accounts there are in a folder in which a process may be starting.
+async fn accounts(folder: &Path) -> Option<i64> {
+    let options = SqliteConnectOptions::new().filename(folder.join("app.db")).create_if_missing(false);
+    let mut connection = options.connect().await.ok()?;
+    let counted = sqlx::query_as("SELECT count(*) FROM account").fetch_one(&mut connection).await;
+    counted.ok().map(|(count,): (i64,)| count)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_start_that_is_killed_leaves_no_half_of_its_accounts() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(PROGRAM);
+    command.env_clear().arg(folder.path()).args(["demo", "127.0.0.1:0"]).stdout(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let some = async || accounts(folder.path()).await.filter(|count| *count > 0);
+    bartizan_peers::until_async("an account", std::time::Duration::from_secs(20), some).await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(accounts(folder.path()).await, Some(4));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_that_fails_says_why_in_words_and_makes_nothing() {
+    let place = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let file = place.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let file = file.to_str().unwrap();
+    for (arguments, status, expected) in [
+        (&["--help"][..], 0, "usage: reference-api FOLDER [PROFILE] [ADDRESS]"),
+        (&[], 2, "usage: reference-api FOLDER [PROFILE] [ADDRESS]"),
+        (&["--data"], 2, "there is no option --data"),
+        (&["data", "demo", "127.0.0.1:0", "more"], 2, "it takes one to three arguments"),
+        (&["data", "demo", "8080"], 1, "\"8080\": invalid socket address syntax; write it as 127.0.0.1:8080"),
+        (&["data", "demo", &taken], 1, &format!("cannot listen on {taken}: Address already in use")),
+        (&[file, "demo", "127.0.0.1:0"], 1, &format!("the data folder {file} cannot be used: ")),
+        (&["data", "dmeo", "127.0.0.1:0"], 1, "the policy has faults:"),
+    ] {
+        let mut command = Command::new(PROGRAM);
+        command.env_clear().current_dir(place.path()).args(arguments);
+        let output = command.output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8(said).unwrap();
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}: {said}");
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
+    let left = std::fs::read_dir(place.path().join("data")).map_or(0, Iterator::count);
+    assert_eq!(left, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -254,7 +307,8 @@ async fn a_full_disk_is_told_and_keeps_what_was_there() {
 
     // As soon as there is room again, all goes on.
     assert_eq!(alice.delete("/files/large.bin").await.status, 204);
-    assert_eq!(alice.post("/comments", &json!({ "text": "after" })).await.status, 201);
-    assert_eq!(upload(&alice, "/files/kept.bin", "new").await.status, 201);
+    let after = alice.post("/comments", &json!({ "text": "after" })).await;
+    assert_eq!(after.status, 201, "{}", after.text());
+    assert_eq!(upload(&alice, "/files/kept.bin", "new").await.status, 200);
     assert_eq!(alice.get("/files/kept.bin").await.text(), "new");
 }

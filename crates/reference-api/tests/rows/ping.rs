@@ -11,7 +11,12 @@ use serde_json::json;
 
 use crate::place::Place;
 
-crate::rows![a_host_is_asked, what_is_no_host_is_refused, ping_is_ended_in_time_limited_and_missed];
+crate::rows![
+    a_host_is_asked,
+    what_is_no_host_is_refused,
+    ping_is_ended_in_time_limited_and_missed,
+    few_hosts_are_asked_at_once
+];
 
 /// A program that stands in for `ping`. It is written by another process: a file that this one has open for writing
 /// while another test starts something cannot be started itself.
@@ -109,6 +114,33 @@ async fn ping_is_ended_in_time_limited_and_missed(place: &Place) {
     let response = absent.signed_in("alice").await.get("/ping?host=127.0.0.1").await;
     assert_eq!((response.status, response.denial().as_str()), (503, "ping.absent"));
     assert!(!response.text().contains("absent/"), "{}", response.text());
+}
+
+async fn few_hosts_are_asked_at_once(place: &Place) {
+    let folder = tempfile::tempdir().unwrap();
+    let (started, go) = (folder.path().join("started"), folder.path().join("go"));
+    let script =
+        format!("echo x >> {}; until [ -e {} ]; do sleep 0.05; done", started.display(), go.display());
+    let waits = program(folder.path(), &script);
+    let instance = place
+        .with(|settings| {
+            settings.ping = waits;
+            settings.ping_timeout = Duration::from_secs(30);
+        })
+        .await;
+    let alice = instance.signed_in("alice").await;
+    let asking = (0..8).map(|_| alice.get("/ping?host=127.0.0.1"));
+    let one_more = async {
+        let all = async || (fs::read_to_string(&started).ok()?.lines().count() == 8).then_some(());
+        bartizan_peers::until_async("eight to be asked", Duration::from_secs(20), all).await;
+        let refused = alice.get("/ping?host=127.0.0.1").await;
+        fs::write(&go, "").unwrap();
+        refused
+    };
+    let (asked, refused) = futures_util::future::join(futures_util::future::join_all(asking), one_more).await;
+    assert_eq!((refused.status, refused.denial().as_str()), (503, "ping.busy"));
+    assert!(asked.iter().all(|response| response.status == 200));
+    assert_eq!(alice.get("/ping?host=127.0.0.1").await.status, 200);
 }
 
 /// In production nothing that is not public is asked, this machine neither.

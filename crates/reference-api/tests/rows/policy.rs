@@ -6,7 +6,7 @@ use bartizan_peers::{HttpRequest, raw};
 use http::Method;
 use serde_json::json;
 
-use crate::place::Place;
+use crate::{files::upload, place::Place};
 
 crate::rows![
     every_response_has_the_headers_of_its_kind,
@@ -145,6 +145,11 @@ async fn what_is_kept_is_its_owners_alone() {
     assert_eq!(mode(&data), 0o700);
     for file in ["app.db", "app.db-wal", "state.db", "state.db.key"] {
         assert_eq!(mode(&data.join(file)), 0o600, "{file}");
+    }
+    // Also where the data folder was there before, and is open to others.
+    upload(&instance.signed_in("alice").await, "/files/a.txt", "mine").await;
+    for folder in ["files", "files/1"] {
+        assert_eq!(mode(&data.join(folder)), 0o700, "{folder}");
     }
 }
 

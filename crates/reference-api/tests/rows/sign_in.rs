@@ -95,6 +95,12 @@ async fn a_login_that_is_not_right_says_what_is_wrong_with_it_and_no_more(place:
         ("application/json", "{\"username\": ", 400, "request.malformed"),
         ("application/json", "[1]", 400, "request.malformed"),
         ("application/json", "", 422, "request.fields"),
+        (
+            "application/json",
+            "{\"username\":\"alice\",\"username\":\"bob\",\"password\":\"x\"}",
+            422,
+            "request.fields",
+        ),
         ("text/plain", "{\"username\":\"alice\",\"password\":\"guess\"}", 415, "request.media-type"),
         (
             "application/x-www-form-urlencoded",
@@ -107,6 +113,12 @@ async fn a_login_that_is_not_right_says_what_is_wrong_with_it_and_no_more(place:
         let response = client.send(request.body(http_body_util::Full::from(body))).await;
         assert_eq!((response.status, response.denial().as_str()), (status, code), "{content_type} {body}");
     }
+    // Of two types one reader takes the first, the other the last.
+    let request =
+        client.request(Method::POST, "/login").json(&json!({ "username": "alice", "password": right }));
+    let response = client.send(request.header("content-type", "text/plain")).await;
+    assert_eq!((response.status, response.denial().as_str()), (415, "request.media-type"));
+
     let long = "x".repeat(70_000);
     let response = client.post("/login", &json!({ "username": "alice", "password": long })).await;
     assert_eq!((response.status, response.denial().as_str()), (413, "body.too-large"));
@@ -175,8 +187,18 @@ async fn preferences_are_ones_own(place: &Place) {
         { "field": "admin", "message": "is no field of this request" },
     ]);
     assert_eq!((response.status, response.json()["errors"].clone()), (422, errors));
-    assert_eq!(alice.get("/prefs/one").await.status, 422);
+    let response = alice.get("/prefs/one").await;
+    let errors = json!([{ "field": "user_id", "message": "has to be a whole number" }]);
+    assert_eq!((response.status, response.json()["errors"].clone()), (422, errors));
     assert_eq!(alice.get("/prefs/1").await.json(), preferences);
+
+    // What fails here is told to the log, and to nobody else.
+    instance.execute("UPDATE preference SET theme = 'mauve' WHERE account = 1").await;
+    let response = alice.get("/prefs/1").await;
+    let expected = json!({
+        "type": "urn:reference-api:problem:internal", "title": "Something went wrong here.", "status": 500, "code": "internal",
+    });
+    assert_eq!((response.status, response.json()), (500, expected));
 }
 
 async fn what_this_is_everybody_may_know(place: &Place) {

@@ -1,5 +1,7 @@
 //! C4: a password or a session becomes a token, and keys change without one refused.
 
+use bartizan_peers::HttpResponse;
+use bartizan_sinks::password::{Cost, Passwords};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -8,6 +10,7 @@ use crate::{client::Client, place::Place};
 crate::rows![
     a_password_or_a_session_becomes_a_token_of_no_more_than_its_owner_may,
     nobody_guesses_here_for_longer_than_at_the_login,
+    a_right_guess_among_many_at_once_is_worth_nothing,
     keys_change_by_command_without_a_token_refused
 ];
 
@@ -83,6 +86,27 @@ async fn nobody_guesses_here_for_longer_than_at_the_login(place: &Place) {
         let right = json!({ "username": "alice", "password": instance.password("alice") });
         assert_eq!(mallory.post(path, &right).await.denial(), "rate.limited", "{path}");
     }
+}
+
+async fn a_right_guess_among_many_at_once_is_worth_nothing(place: &Place) {
+    let instance = place.start().await;
+    // A hash that takes its time: all are on their way before the first has failed.
+    let right = instance.password("alice");
+    let slow = Passwords::new(1).cost(Cost::new(19_456, 20, 1).unwrap());
+    let hash = slow.hash(&right.into()).await.unwrap();
+    instance
+        .execute(&["UPDATE account SET password = '", hash.as_str(), "' WHERE name = 'alice'"].concat())
+        .await;
+    let guesses = std::iter::repeat_n("wrong guess", 12).chain([right]);
+    let guesses = guesses.map(|password| json!({ "username": "alice", "password": password }));
+    let mallory = instance.client();
+    let sent = guesses.map(|body| {
+        let mallory = &mallory;
+        async move { mallory.post("/token", &body).await }
+    });
+    let answers = futures_util::future::join_all(sent).await;
+    assert!(answers.iter().all(|answer| matches!(answer.status, 401 | 429)), "a guess was right");
+    assert_eq!(answers.last().map(HttpResponse::denial).as_deref(), Some("rate.limited"));
 }
 
 async fn keys_change_by_command_without_a_token_refused(place: &Place) {
