@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr2, memchr3};
+use memchr::{memchr, memchr2, memchr3};
 
 /// Text in which a parser would find no markup: without `<` and `&`.
 ///
@@ -12,10 +12,12 @@ pub(super) fn without_markup(input: &str) -> Option<Cow<'_, str>> {
     const PIECE: usize = 8192;
     let mut as_it_is = true;
     for piece in input.as_bytes().chunks(PIECE) {
-        if memchr2(b'<', b'&', piece).is_some() {
+        // Three at once and one are less work for a byte than two and two.
+        let is_marked = memchr3(b'<', b'&', b'\r', piece).is_some();
+        if is_marked && memchr2(b'<', b'&', piece).is_some() {
             return None;
         }
-        as_it_is &= memchr2(b'\r', b'\0', piece).is_none();
+        as_it_is &= !is_marked && memchr(b'\0', piece).is_none();
     }
     Some(if as_it_is { Cow::Borrowed(input) } else { Cow::Owned(normalized(input)) })
 }
