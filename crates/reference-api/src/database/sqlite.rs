@@ -74,6 +74,7 @@ mod tests {
         // A second opening finds the tables.
         open(&folder.path().join("app.db")).await.unwrap();
     }
+
     #[tokio::test]
     async fn a_connection_whose_transaction_sqlite_has_undone_is_used_no_more() {
         let folder = tempfile::tempdir().unwrap();
